@@ -1,0 +1,165 @@
+//! [`Timestamp`] and [`Clock`]: time is handed in, so that tests set it and never sleep.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment, in milliseconds since the Unix epoch.
+///
+/// All arithmetic saturates: a clock that steps back or a time from a host far away can shorten a
+/// life, never wrap it round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// Later than every other moment: what "never expires" compares as.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The moment `millis` milliseconds after the Unix epoch.
+    pub const fn from_unix_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_unix_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `duration` later, at most [`Timestamp::MAX`].
+    ///
+    /// Part milliseconds count as whole ones, so a life of 300 µs is 1 ms and never 0.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        Self(
+            self.0
+                .saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)),
+        )
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Tells the time to everything that expires.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Now. Never earlier than an answer already given.
+    fn now(&self) -> Timestamp;
+}
+
+/// The time of this machine: the wall clock as it stood when the process first asked, moved on by
+/// the monotonic clock.
+///
+/// It neither jumps nor goes back when the wall clock is set (A26). All `SystemClock`s of a process
+/// agree. It costs one monotonic clock read, no system call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+/// The moment that all `SystemClock`s count from.
+static ORIGIN: std::sync::LazyLock<(Instant, u64)> = std::sync::LazyLock::new(|| {
+    // A wall clock before 1970 counts as 1970: entries of other hosts are then merely fresher.
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    (
+        Instant::now(),
+        u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+    )
+});
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let (origin, wall) = &*ORIGIN;
+        // `Instant::elapsed` saturates at zero (Rust 1.60), so no underflow (F19).
+        Timestamp(
+            wall.saturating_add(u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+/// A clock that stands still until it is moved: for tests.
+///
+/// ```
+/// use cache_core::{Clock, ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::default();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(clock.now().saturating_since(before), Duration::from_secs(1));
+/// ```
+#[derive(Debug)]
+pub struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    /// A clock that stands at `start`.
+    pub const fn at(start: Timestamp) -> Self {
+        Self(AtomicU64::new(start.0))
+    }
+
+    /// Moves the clock forward, by whole milliseconds rounded up.
+    pub fn advance(&self, by: Duration) {
+        let step = |now| Some(Timestamp(now).saturating_add(by).0);
+        let _ = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
+    }
+}
+
+/// Starts in 2026, as far from zero as real clocks are.
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::at(Timestamp(1_767_225_600_000))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Acquire))
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F19: nothing wraps, nothing panics, at either end of time.
+    #[test]
+    fn arithmetic_saturates() {
+        let early = Timestamp::from_unix_millis(5);
+        assert_eq!(early.saturating_since(Timestamp::MAX), Duration::ZERO);
+        assert_eq!(early.saturating_add(Duration::MAX), Timestamp::MAX);
+    }
+
+    /// A25: a life below a millisecond is still a life.
+    #[test]
+    fn part_milliseconds_round_up() {
+        let start = Timestamp::from_unix_millis(10);
+        assert_eq!(
+            start
+                .saturating_add(Duration::from_micros(300))
+                .as_unix_millis(),
+            11
+        );
+        assert_eq!(start.saturating_add(Duration::ZERO), start);
+    }
+
+    #[test]
+    fn system_clock_is_near_the_wall_clock_and_never_goes_back() {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        let first = SystemClock.now();
+        assert!(u128::from(first.as_unix_millis()).abs_diff(wall) < 60_000);
+        assert!(SystemClock.now() >= first);
+    }
+}

@@ -1,0 +1,3 @@
+//! The `cache-proxy` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A tower layer that answers LLM API requests from a cache.
