@@ -1,1 +1,75 @@
-//! The hybrid cache that gateways import: memory in front, any remote tier behind, one fetch per key.
+//! The hybrid cache that gateways import: memory in front, any remote tier behind, one fetch a key.
+//!
+//! ```
+//! use cache_dual::{CacheKey, DualCache};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache: DualCache<String> = DualCache::builder().build()?;
+//! let key = CacheKey::from_text("capital of France");
+//!
+//! // Concurrent misses of one key share one call of the closure.
+//! let answer = cache
+//!     .get_or_fetch(&key, || async { Ok::<_, std::io::Error>("Paris".to_owned()) })
+//!     .await?;
+//! assert_eq!(answer.value, "Paris");
+//!
+//! let again = cache.get(&key).await.expect("it was stored");
+//! assert!(again.source.is_hit());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! * **One fetch a key** in this process, however many ask at once. If the caller that fetches goes
+//!   away, another takes over; if the fetch fails, all who waited get that error, and it is not
+//!   kept.
+//! * **Nothing stale comes back.** What was read or fetched before a [`remove`](DualCache::remove)
+//!   or an [`insert`](DualCache::insert) of its key is never stored after it, in either tier. Each
+//!   miss takes a fence token before its first read, and storing checks it (see [`Ticket`]).
+//! * **No life is lengthened.** Times are absolute; a fill from L2 keeps what is left.
+//! * **The remote tier cannot hurt.** Each call to it has a deadline; after repeated failures it is
+//!   left alone, but for one probe an interval. An unreachable tier makes lookups misses, never
+//!   errors, and is joined as soon as it answers.
+//! * **Each lookup counts once**: as an L1 hit, an L2 hit or a miss.
+//!
+//! What it does not promise: other processes' memory is not told of an invalidation; their copies
+//! live until their time is up.
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `bincode` | yes | [`codec::Bincode`], for typed values in the remote tier |
+//! | `json` | no | `codec::Json`, the same as readable JSON |
+//! | `redis` | no | `redis`: the `cache-redis` crate, re-exported |
+//!
+//! Without any of them there is no Redis, no HTTP and no JSON in the dependency tree.
+
+mod breaker;
+mod builder;
+mod cache;
+pub mod codec;
+mod counters;
+mod error;
+mod fence;
+mod flight;
+mod order;
+mod outcome;
+mod remote;
+
+pub use breaker::{BreakerOptions, BreakerState};
+pub use builder::{BuildError, DualBuilder};
+pub use cache::{DualCache, Health};
+pub use error::FetchError;
+pub use fence::Ticket;
+pub use outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome, Source};
+
+pub use cache_core::{
+    BoxError, BuildKeyHasher, CacheKey, CacheStats, Clock, Codec, CodecId, Entry, Error, Inserted,
+    LocalTier, ManualClock, RemoteTier, SystemClock, Timestamp,
+};
+pub use cache_memory::{self as memory, LocalCache};
+#[cfg(feature = "redis")]
+pub use cache_redis as redis;
