@@ -1,0 +1,254 @@
+//! [`ResponsePolicy`]: which answers are kept.
+
+use bytes::Bytes;
+
+use crate::not_stored::NotStored;
+use crate::sse::{Event, EventTooLarge, SseParser};
+use crate::wire::{self, Choices, Frame};
+
+/// How an answer travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// One JSON document.
+    Plain,
+    /// Server-Sent Events, ended by `[DONE]`.
+    Stream,
+}
+
+/// What kind of answer is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AnswerKind {
+    /// A chat completion.
+    Chat,
+    /// Embeddings.
+    Embeddings,
+}
+
+/// What the request says about the answer that it expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What kind of answer.
+    pub kind: AnswerKind,
+    /// How it is to travel.
+    pub transport: Transport,
+    /// Whether the request itself limits the length, so that `length` is an answer as asked for.
+    pub token_limit: bool,
+    /// How many choices or embeddings there must be, where the request says so.
+    pub results: Option<u64>,
+}
+
+/// Which answers are kept.
+///
+/// An answer is stored when it is what was asked for, whole, and not a failure in disguise:
+/// status 200, no error object or error event, every choice finished for a good reason, none empty,
+/// tool-call arguments that are JSON; for streams also `[DONE]` at the end. What is stored is then
+/// the raw bytes.
+///
+/// | rule | default | changed with |
+/// |---|---|---|
+/// | largest answer | 4 MiB | [`max_bytes`](Self::max_bytes) |
+/// | good finish reasons | `stop`, `tool_calls`, `function_call` | [`also_accept`](Self::also_accept) |
+/// | `length` | only if the request set a token limit | [`store_truncated`](Self::store_truncated) |
+/// | refusals | not stored | [`store_refusals`](Self::store_refusals) |
+///
+/// ```
+/// use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, Transport};
+///
+/// let asked = Asked {
+///     kind: AnswerKind::Chat,
+///     transport: Transport::Plain,
+///     token_limit: false,
+///     results: None,
+/// };
+/// let cut = br#"{"choices":[{"message":{"content":"Par"},"finish_reason":"length"}]}"#;
+/// assert_eq!(ResponsePolicy::default().judge(&asked, cut), Err(NotStored::Truncated));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ResponsePolicy {
+    max_bytes: usize,
+    also_accepted: Vec<Box<str>>,
+    truncated: bool,
+    refusals: bool,
+}
+
+impl Default for ResponsePolicy {
+    fn default() -> Self {
+        Self {
+            max_bytes: 4 << 20,
+            also_accepted: Vec::new(),
+            truncated: false,
+            refusals: false,
+        }
+    }
+}
+
+impl ResponsePolicy {
+    /// The largest answer that is kept, in bytes; also the most that is held of one answer on its
+    /// way. Default: 4 MiB.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// One more finish reason that a good answer may have, e.g. `eos`. `length` has a rule of its
+    /// own: [`store_truncated`](Self::store_truncated).
+    pub fn also_accept(mut self, finish_reason: impl Into<Box<str>>) -> Self {
+        self.also_accepted.push(finish_reason.into());
+        self
+    }
+
+    /// Whether answers that were cut at the provider's own limit are kept. Default: no.
+    pub fn store_truncated(mut self, yes: bool) -> Self {
+        self.truncated = yes;
+        self
+    }
+
+    /// Whether refusals are kept. Default: no.
+    pub fn store_refusals(mut self, yes: bool) -> Self {
+        self.refusals = yes;
+        self
+    }
+
+    /// What can be said before the body is there.
+    ///
+    /// # Errors
+    ///
+    /// Why the answer is not to be stored, whatever its body.
+    pub fn judge_head(
+        &self,
+        asked: &Asked,
+        status: u16,
+        is_event_stream: bool,
+        content_encoded: bool,
+    ) -> Result<(), NotStored> {
+        if status != 200 {
+            return Err(NotStored::Status(status));
+        }
+        if content_encoded {
+            return Err(NotStored::Encoded);
+        }
+        if is_event_stream != (asked.transport == Transport::Stream) {
+            return Err(NotStored::Transport);
+        }
+        Ok(())
+    }
+
+    /// Whether this body, all of it, is to be stored.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn judge(&self, asked: &Asked, body: &[u8]) -> Result<(), NotStored> {
+        if body.len() > self.max_bytes {
+            return Err(NotStored::TooLarge {
+                limit: self.max_bytes,
+            });
+        }
+        match (asked.transport, asked.kind) {
+            (Transport::Stream, _) => self.judge_stream(asked, [body]),
+            (Transport::Plain, AnswerKind::Chat) => {
+                let mut choices = Choices::default();
+                choices.add_answer(wire::parse(body)?)?;
+                choices.verdict(self, asked)
+            }
+            (Transport::Plain, AnswerKind::Embeddings) => wire::embeddings(body, asked),
+        }
+    }
+
+    /// Judges a stream recorded in pieces and, if it is good, joins them.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not to be stored.
+    pub fn judge_recorded(&self, asked: &Asked, pieces: &[Bytes]) -> Result<Bytes, NotStored> {
+        let length = pieces.iter().map(Bytes::len).sum::<usize>();
+        if length > self.max_bytes {
+            return Err(NotStored::TooLarge {
+                limit: self.max_bytes,
+            });
+        }
+        self.judge_stream(asked, pieces.iter().map(|piece| &**piece))?;
+        let mut whole = Vec::with_capacity(length);
+        pieces
+            .iter()
+            .for_each(|piece| whole.extend_from_slice(piece));
+        Ok(whole.into())
+    }
+
+    fn judge_stream<'a>(
+        &self,
+        asked: &Asked,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), NotStored> {
+        let mut parser = SseParser::new(self.max_bytes);
+        let mut stream = StreamJudge::default();
+        for piece in pieces {
+            parser.push(piece, |event| stream.add(event));
+        }
+        stream.verdict(self, asked)
+    }
+
+    pub(crate) const fn largest(&self) -> usize {
+        self.max_bytes
+    }
+
+    pub(crate) const fn stores_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    pub(crate) const fn stores_refusals(&self) -> bool {
+        self.refusals
+    }
+
+    /// Whether an answer may end for this reason.
+    pub(crate) fn accepts(&self, finish_reason: &str) -> bool {
+        matches!(finish_reason, "stop" | "tool_calls" | "function_call")
+            || self
+                .also_accepted
+                .iter()
+                .any(|accepted| **accepted == *finish_reason)
+    }
+}
+
+/// What the events of a stream amount to.
+#[derive(Debug, Default)]
+struct StreamJudge {
+    choices: Choices,
+    done: bool,
+    flaw: Option<NotStored>,
+}
+
+impl StreamJudge {
+    fn add(&mut self, event: Result<Event<'_>, EventTooLarge>) {
+        if let Err(flaw) = self.try_add(event) {
+            self.flaw.get_or_insert(flaw);
+        }
+    }
+
+    fn try_add(&mut self, event: Result<Event<'_>, EventTooLarge>) -> Result<(), NotStored> {
+        let event = event.map_err(|EventTooLarge { limit }| NotStored::TooLarge { limit })?;
+        if event.name == b"error" {
+            return Err(NotStored::ErrorObject);
+        }
+        if self.done {
+            return Err(NotStored::Unexpected); // clients would not see it
+        }
+        if event.data == b"[DONE]" {
+            self.done = true;
+            return Ok(());
+        }
+        self.choices
+            .add_chunk(wire::parse::<Frame<'_>>(event.data)?);
+        Ok(())
+    }
+
+    fn verdict(self, policy: &ResponsePolicy, asked: &Asked) -> Result<(), NotStored> {
+        match self.flaw {
+            Some(flaw) => Err(flaw),
+            None if !self.done => Err(NotStored::Cut),
+            None => self.choices.verdict(policy, asked),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! [`Choices`]: what the choices of an answer amount to, gathered from one frame or from many.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+
+use super::completion::{Choice, Frame, Function, Message};
+use super::value::Arguments;
+use crate::not_stored::NotStored;
+use crate::response::{Asked, ResponsePolicy};
+
+/// All choices seen so far, by index.
+#[derive(Debug, Default)]
+pub(crate) struct Choices {
+    failed: bool,
+    by_index: BTreeMap<u64, Gathered>,
+}
+
+/// What one choice has said so far.
+#[derive(Debug, Default)]
+struct Gathered {
+    failed: bool,
+    finish_reason: Option<Box<str>>,
+    says_something: bool,
+    refuses: bool,
+    calls: BTreeMap<u64, Call>,
+    function_call: Option<Call>,
+}
+
+#[derive(Debug, Default)]
+struct Call {
+    /// The argument text, joined from its fragments.
+    text: String,
+    /// The arguments need not be JSON text: they came as JSON already, or are free text.
+    unchecked: bool,
+}
+
+impl Choices {
+    /// Adds a whole answer.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a chat completion, or has two choices of one index.
+    pub(crate) fn add_answer(&mut self, frame: Frame<'_>) -> Result<(), NotStored> {
+        self.failed |= frame.error.is_some();
+        let choices = match frame.choices {
+            Some(choices) if !choices.is_empty() => choices,
+            _ if self.failed => return Ok(()), // said by the verdict
+            _ => return Err(NotStored::Unexpected),
+        };
+        for (position, choice) in (0..).zip(choices) {
+            let index = choice.index.unwrap_or(position);
+            if self.by_index.contains_key(&index) {
+                return Err(NotStored::Unexpected);
+            }
+            self.by_index
+                .entry(index)
+                .or_default()
+                .add(choice, |choice| choice.message.take());
+        }
+        Ok(())
+    }
+
+    /// Adds one chunk of a stream.
+    pub(crate) fn add_chunk(&mut self, frame: Frame<'_>) {
+        self.failed |= frame.error.is_some();
+        for (position, choice) in (0..).zip(frame.choices.into_iter().flatten()) {
+            let index = choice.index.unwrap_or(position);
+            self.by_index
+                .entry(index)
+                .or_default()
+                .add(choice, |choice| choice.delta.take());
+        }
+    }
+
+    /// Whether all of this may be stored.
+    ///
+    /// # Errors
+    ///
+    /// The first reason why not.
+    pub(crate) fn verdict(&self, policy: &ResponsePolicy, asked: &Asked) -> Result<(), NotStored> {
+        if self.failed || self.by_index.values().any(|choice| choice.failed) {
+            return Err(NotStored::ErrorObject);
+        }
+        let got = self.by_index.len() as u64;
+        match asked.results {
+            Some(asked) if asked != got => return Err(NotStored::Results { asked, got }),
+            _ if got == 0 => return Err(NotStored::Unexpected),
+            _ => {}
+        }
+        self.by_index
+            .values()
+            .try_for_each(|choice| choice.verdict(policy, asked))
+    }
+}
+
+impl Gathered {
+    fn add<'a>(
+        &mut self,
+        mut choice: Choice<'a>,
+        message: impl FnOnce(&mut Choice<'a>) -> Option<Message<'a>>,
+    ) {
+        self.failed |= choice.error.is_some();
+        if let Some(message) = message(&mut choice) {
+            self.add_message(message);
+        }
+        if let Some(reason) = choice.finish_reason
+            && !reason.0.is_empty()
+        {
+            self.finish_reason = Some(reason.0.into());
+        }
+    }
+
+    fn add_message(&mut self, message: Message<'_>) {
+        self.says_something |= message.content.0 || message.audio.0 || message.images.0;
+        self.refuses |= message.refusal.0;
+        for (position, part) in (0..).zip(message.tool_calls.into_iter().flatten()) {
+            let call = self
+                .calls
+                .entry(part.index.unwrap_or(position))
+                .or_default();
+            call.unchecked |= part.custom.is_some();
+            if let Some(function) = part.function {
+                call.add(function);
+            }
+        }
+        if let Some(function) = message.function_call {
+            self.function_call.get_or_insert_default().add(function);
+        }
+    }
+
+    fn verdict(&self, policy: &ResponsePolicy, asked: &Asked) -> Result<(), NotStored> {
+        match self.finish_reason.as_deref() {
+            None => return Err(NotStored::Unfinished),
+            Some("length") if asked.token_limit || policy.stores_truncated() => {}
+            Some("length") => return Err(NotStored::Truncated),
+            Some(reason) if policy.accepts(reason) => {}
+            Some(reason) => return Err(NotStored::FinishReason(reason.into())),
+        }
+        if self.refuses && !policy.stores_refusals() {
+            return Err(NotStored::Refusal);
+        }
+        let mut calls = self.calls.values().chain(&self.function_call).peekable();
+        if calls.peek().is_none() && !self.says_something && !self.refuses {
+            return Err(NotStored::Empty);
+        }
+        if calls.all(Call::is_json) {
+            Ok(())
+        } else {
+            Err(NotStored::ToolArguments)
+        }
+    }
+}
+
+impl Call {
+    fn add(&mut self, function: Function<'_>) {
+        match function.arguments {
+            Some(Arguments::Text(fragment)) => self.text.push_str(&fragment.0),
+            Some(Arguments::Object) => self.unchecked = true,
+            None => {}
+        }
+    }
+
+    fn is_json(&self) -> bool {
+        self.unchecked || serde_json::from_str::<IgnoredAny>(&self.text).is_ok()
+    }
+}
