@@ -1,0 +1,248 @@
+//! Numbers by their exact value.
+
+/// A JSON number taken apart: `digits · 10^exponent`, with neither leading nor trailing zeros among
+/// the digits. Equal values have equal parts; zero has no digits, no sign and exponent 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decimal<'a> {
+    pub(crate) negative: bool,
+    /// The digits, in two pieces since a decimal point may have stood between them.
+    pub(crate) digits: [&'a [u8]; 2],
+    pub(crate) exponent: i64,
+}
+
+impl<'a> Decimal<'a> {
+    const ZERO: Self = Self {
+        negative: false,
+        digits: [b"", b""],
+        exponent: 0,
+    };
+
+    /// Takes `literal`, which follows the grammar of RFC 8259, apart; `None` if the exponent does
+    /// not fit.
+    pub(crate) fn of(literal: &'a str) -> Option<Self> {
+        let literal = literal.as_bytes();
+        let (negative, literal) = match literal {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, literal),
+        };
+        let (mantissa, exponent) = split(literal, |byte| byte | 0x20 == b'e');
+        let (whole, fraction) = split(mantissa, |byte| byte == b'.');
+
+        let mut whole = trim_start(whole);
+        let mut fraction = trim_end(fraction);
+        let mut shift = -length(fraction);
+        if fraction.is_empty() {
+            let trimmed = trim_end(whole);
+            shift = length(whole) - length(trimmed);
+            whole = trimmed;
+        }
+        if whole.is_empty() {
+            fraction = trim_start(fraction);
+        }
+        if whole.is_empty() && fraction.is_empty() {
+            return Some(Self::ZERO); // whatever the exponent
+        }
+        let exponent = i64::try_from(read_exponent(exponent).saturating_add(shift)).ok()?;
+        Some(Self {
+            negative,
+            digits: [whole, fraction],
+            exponent,
+        })
+    }
+
+    /// How many significant digits there are.
+    pub(crate) fn len(&self) -> usize {
+        self.digits[0].len() + self.digits[1].len()
+    }
+
+    /// The value, if it is a whole number that fits.
+    pub(crate) fn as_u64(&self) -> Option<u64> {
+        if self.negative || self.exponent < 0 {
+            return None;
+        }
+        let mut value = 0_u64;
+        for digit in self.digits.iter().copied().flatten() {
+            value = value
+                .checked_mul(10)?
+                .checked_add(u64::from(digit - b'0'))?;
+        }
+        let scale = 10_u64.checked_pow(u32::try_from(self.exponent).ok()?)?;
+        value.checked_mul(scale)
+    }
+}
+
+/// Where the number that begins at `start` ends, and whether it has an exponent; or where it stops
+/// being one.
+pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<(usize, bool), usize> {
+    let digits = |from: usize| {
+        let rest = bytes.get(from..).unwrap_or_default();
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 {
+            Err(from)
+        } else {
+            Ok(from + count)
+        }
+    };
+    let at = |position: usize| bytes.get(position).copied();
+
+    let whole = start + usize::from(at(start) == Some(b'-'));
+    let mut end = digits(whole)?;
+    if at(whole) == Some(b'0') && end > whole + 1 {
+        return Err(whole + 1); // 01 is no number
+    }
+    if at(end) == Some(b'.') {
+        end = digits(end + 1)?;
+    }
+    let exponent = matches!(at(end), Some(b'e' | b'E'));
+    if exponent {
+        let sign = matches!(at(end + 1), Some(b'+' | b'-'));
+        end = digits(end + 1 + usize::from(sign))?;
+    }
+    Ok((end, exponent))
+}
+
+/// The digits of an exponent as a number, saturated far beyond what is accepted.
+fn read_exponent(text: &[u8]) -> i128 {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits.strip_prefix(b"+").unwrap_or(digits)),
+    };
+    let value = digits.iter().fold(0_i128, |value, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(i128::from(digit - b'0'))
+    });
+    if negative { -value } else { value }
+}
+
+/// What stands before and after the first byte that `is` one; nothing after if there is none.
+fn split(text: &[u8], is: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    match text.iter().position(|&byte| is(byte)) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, b""),
+    }
+}
+
+fn trim_start(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    &digits[zeros..]
+}
+
+fn trim_end(digits: &[u8]) -> &[u8] {
+    let zeros = digits
+        .iter()
+        .rev()
+        .take_while(|&&digit| digit == b'0')
+        .count();
+    &digits[..digits.len() - zeros]
+}
+
+fn length(digits: &[u8]) -> i128 {
+    i128::try_from(digits.len()).expect("a slice is shorter than 2^127")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(literal: &str) -> Option<(bool, String, i64)> {
+        assert_eq!(
+            scan(literal.as_bytes(), 0).map(|(end, _)| end),
+            Ok(literal.len())
+        );
+        let decimal = Decimal::of(literal)?;
+        let digits = String::from_utf8(decimal.digits.concat()).unwrap();
+        Some((decimal.negative, digits, decimal.exponent))
+    }
+
+    /// A4: exact decimal value, whatever the spelling.
+    #[test]
+    fn spellings_of_one_value_agree() {
+        let groups: [&[&str]; 7] = [
+            &[
+                "0",
+                "-0",
+                "0.0",
+                "-0.00",
+                "0e5",
+                "0E-99999999999999999999999",
+                "-0.0e+99999999999999999999",
+            ],
+            &[
+                "1",
+                "1.0",
+                "1e0",
+                "10e-1",
+                "0.1e1",
+                "0.001E+3",
+                "1000e-0003",
+                "1.000",
+            ],
+            &["-120", "-1.2e2", "-0.12e3", "-12e1", "-120.0"],
+            &["0.7", "7e-1", "0.70", "70e-2"],
+            &["0.05", "5e-2", "0.0500", "0.5e-1"],
+            &["10.5", "1.05e1", "105e-1", "10.50"],
+            &[
+                "9007199254740993",
+                "9007199254740993.0",
+                "9.007199254740993e15",
+            ],
+        ];
+        for (i, group) in groups.iter().enumerate() {
+            for literal in *group {
+                assert_eq!(parts(literal), parts(group[0]), "{literal}");
+            }
+            for other in &groups[..i] {
+                assert_ne!(parts(group[0]), parts(other[0]));
+            }
+        }
+    }
+
+    #[test]
+    fn exponents_are_bounded_by_64_bits() {
+        assert!(parts("1e9223372036854775807").is_some());
+        assert!(parts("10e9223372036854775807").is_none());
+        assert!(parts("0.1e9223372036854775808").is_some());
+        assert!(parts("1e-9223372036854775808").is_some());
+        assert!(parts("0.1e-9223372036854775808").is_none());
+        let huge = format!("1e{}", "9".repeat(1000));
+        assert!(parts(&huge).is_none());
+    }
+
+    #[test]
+    fn grammar_of_rfc_8259() {
+        for (bad, at) in [
+            ("-", 1),
+            ("+1", 0),
+            (".5", 0),
+            ("1.", 2),
+            ("1e", 2),
+            ("1e+", 3),
+            ("01", 1),
+            ("-01", 2),
+            ("-x", 1),
+            ("1.e1", 2),
+        ] {
+            assert_eq!(scan(bad.as_bytes(), 0), Err(at), "{bad}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_as_u64() {
+        for (literal, value) in [
+            ("0", Some(0)),
+            ("1.5e1", Some(15)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("0.5", None),
+            ("1e400", None),
+        ] {
+            assert_eq!(
+                Decimal::of(literal).and_then(|d| d.as_u64()),
+                value,
+                "{literal}"
+            );
+        }
+    }
+}

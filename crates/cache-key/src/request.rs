@@ -1,0 +1,107 @@
+//! [`Request`]: one parse of a body.
+
+use std::fmt;
+
+use cache_core::CacheKey;
+
+use crate::canonical;
+use crate::endpoint::EndpointKind;
+use crate::error::NotCanonical;
+use crate::limits::ParseLimits;
+use crate::parser;
+use crate::scope::KeyScope;
+use crate::sink::HashSink;
+use crate::tape::{Node, Tape};
+use crate::value::Value;
+
+/// One parse of the JSON body of a request: its key, and what later layers ask about it, so that
+/// nobody parses it again.
+///
+/// It borrows the body. Only strings with escapes are copied, into one buffer.
+pub struct Request<'a> {
+    kind: EndpointKind,
+    tape: Tape<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// Parses `body` within the default [`ParseLimits`].
+    ///
+    /// # Errors
+    ///
+    /// Why the body has no canonical form: see [`NotCanonical`].
+    pub fn parse(kind: EndpointKind, body: &'a [u8]) -> Result<Self, NotCanonical> {
+        Self::parse_with(kind, body, &ParseLimits::default())
+    }
+
+    /// Parses `body` within `limits`.
+    ///
+    /// # Errors
+    ///
+    /// Why the body has no canonical form: see [`NotCanonical`].
+    pub fn parse_with(
+        kind: EndpointKind,
+        body: &'a [u8],
+        limits: &ParseLimits,
+    ) -> Result<Self, NotCanonical> {
+        let tape = parser::parse(body, limits.max_depth)?;
+        match tape.node(0) {
+            Node::Object { .. } => Ok(Self { kind, tape }),
+            _ => Err(NotCanonical::NotAnObject),
+        }
+    }
+
+    /// Whose rules it was read by.
+    pub fn kind(&self) -> EndpointKind {
+        self.kind
+    }
+
+    /// The `model` member, if it is a string.
+    pub fn model(&self) -> Option<&str> {
+        self.member("model")?.as_str()
+    }
+
+    /// Whether the caller asked for a stream: `"stream": true`.
+    pub fn streams(&self) -> bool {
+        self.member("stream").and_then(Value::as_bool) == Some(true)
+    }
+
+    /// A top-level member.
+    pub fn member(&self, name: &str) -> Option<Value<'_>> {
+        self.body().get(name)
+    }
+
+    /// The whole body.
+    pub fn body(&self) -> Value<'_> {
+        Value::new(&self.tape, 0)
+    }
+
+    /// The key of this request in `scope`.
+    #[must_use]
+    pub fn key(&self, scope: &KeyScope) -> CacheKey {
+        // Names and short values grow by their tags and lengths, long strings do not.
+        let expected = self.tape.text.len() * 3 / 2 + 512;
+        let mut sink = HashSink::new(scope.secret_bytes(), expected);
+        scope.write_preimage(self.kind, &mut sink);
+        canonical::request(&self.tape, self.kind, &mut sink);
+        CacheKey::from_digest(sink.finish())
+    }
+
+    /// The canonical form of the body, as it goes into the key: to compare two requests, or another
+    /// implementation with this one. It holds the text of the prompt.
+    pub fn canonical_form(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        canonical::request(&self.tape, self.kind, &mut out);
+        out
+    }
+}
+
+/// Leaves the body out: it is the caller's prompt.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("kind", &self.kind)
+            .field("bytes", &self.tape.text.len())
+            .field("nodes", &self.tape.nodes.len())
+            .finish()
+    }
+}

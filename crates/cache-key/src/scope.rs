@@ -1,0 +1,148 @@
+//! [`KeyScope`]: what separates keys beside the body of the request.
+
+use std::fmt;
+
+use crate::FORMAT_VERSION;
+use crate::endpoint::EndpointKind;
+use crate::sink::Sink;
+use crate::tenant::Tenant;
+
+/// What every preimage of a request's key begins with.
+const MAGIC: &[u8; 8] = b"cachekey";
+
+/// What separates keys beside the body: for whom, where to, and what else decides the answer.
+///
+/// Made once for many requests, or cloned and refined for one. Text that is not set is the empty
+/// string.
+///
+/// ```
+/// use cache_key::{KeyScope, Tenant};
+///
+/// let scope = KeyScope::new(Tenant::named("acme"))
+///     .namespace("prod")
+///     .provider("anthropic")
+///     .base_url("https://api.anthropic.com")
+///     .header("anthropic-version", "2023-06-01");
+/// # let _ = scope;
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct KeyScope {
+    namespace: String,
+    tenant: Tenant,
+    provider: String,
+    base_url: String,
+    /// Sorted by name; values of one name in the order they were given.
+    headers: Vec<(String, Vec<u8>)>,
+    /// Sorted likewise.
+    parts: Vec<(String, Vec<u8>)>,
+    secret: Option<[u8; 32]>,
+}
+
+impl KeyScope {
+    /// A scope for the answers of `tenant`.
+    pub fn new(tenant: Tenant) -> Self {
+        Self {
+            namespace: String::new(),
+            tenant,
+            provider: String::new(),
+            base_url: String::new(),
+            headers: Vec::new(),
+            parts: Vec::new(),
+            secret: None,
+        }
+    }
+
+    /// Keeps the keys of several uses of one store apart, such as `staging` and `prod`.
+    pub fn namespace(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.namespace);
+        self
+    }
+
+    /// Who answers, e.g. `openai`.
+    pub fn provider(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.provider);
+        self
+    }
+
+    /// Where requests go, as it is written: a cache does not know which URLs are the same place.
+    pub fn base_url(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.base_url);
+        self
+    }
+
+    /// Adds a forwarded header that can change answers, such as `anthropic-beta`.
+    ///
+    /// Names are compared without regard to ASCII case (RFC 9110, section 5.1). The order of calls
+    /// matters among headers of one name only.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        insert(&mut self.headers, name.to_ascii_lowercase(), value.as_ref());
+        self
+    }
+
+    /// Adds anything else that answers depend on. The order of calls matters among parts of one
+    /// name only.
+    pub fn part(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        insert(&mut self.parts, name.to_owned(), bytes.as_ref());
+        self
+    }
+
+    /// Keys the hash (BLAKE3's keyed mode): whoever reads the store but does not know the secret
+    /// cannot find out whether a guessed prompt is in it. All instances that share a store need the
+    /// same one; with another one they see none of each other's entries.
+    pub fn secret(mut self, secret: [u8; 32]) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
+    /// The tenant.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    pub(crate) fn secret_bytes(&self) -> Option<&[u8; 32]> {
+        self.secret.as_ref()
+    }
+
+    /// Writes everything that stands before the canonical body. Each piece says where it ends, so
+    /// no two scopes, and no scope and body shifted against each other, give the same bytes.
+    pub(crate) fn write_preimage(&self, kind: EndpointKind, out: &mut impl Sink) {
+        out.put(MAGIC);
+        out.put(&FORMAT_VERSION.to_le_bytes());
+        out.put_frame(self.namespace.as_bytes());
+        self.tenant.write(out);
+        out.put(&[kind.code()]);
+        out.put_frame(self.provider.as_bytes());
+        out.put_frame(self.base_url.as_bytes());
+        for list in [&self.headers, &self.parts] {
+            out.put_len(list.len());
+            for (name, value) in list {
+                out.put_frame(name.as_bytes());
+                out.put_frame(value);
+            }
+        }
+    }
+}
+
+/// Inserts behind everything whose name is not greater.
+fn insert(list: &mut Vec<(String, Vec<u8>)>, name: String, value: &[u8]) {
+    let at = list.partition_point(|(other, _)| *other <= name);
+    list.insert(at, (name, value.to_vec()));
+}
+
+/// Shows the names of headers and parts, not their values, and that there is a secret, not which.
+impl fmt::Debug for KeyScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |list: &[(String, Vec<u8>)]| -> Vec<String> {
+            list.iter().map(|(name, _)| name.clone()).collect()
+        };
+        f.debug_struct("KeyScope")
+            .field("namespace", &self.namespace)
+            .field("tenant", &self.tenant)
+            .field("provider", &self.provider)
+            .field("headers", &names(&self.headers))
+            .field("parts", &names(&self.parts))
+            .field("secret", &self.secret.map(|_| ".."))
+            .finish()
+    }
+}
