@@ -1,0 +1,176 @@
+//! [`MemoryBuilder`]: what a cache can be told, checked once.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::{Clock, SystemClock, Timestamp};
+
+use crate::cache::{ENTRY_OVERHEAD, MemoryCache, Shared};
+use crate::policy::Policy;
+
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u64 + Send + Sync>;
+pub(crate) type Expiry<K, V> = Arc<dyn Fn(&K, &V) -> Timestamp + Send + Sync>;
+
+/// Options of a [`MemoryCache`]. At least one bound is needed.
+#[must_use = "nothing is built until `build` is called"]
+pub struct MemoryBuilder<K, V, S = RandomState> {
+    pub(crate) max_entries: Option<u64>,
+    pub(crate) max_weight: Option<u64>,
+    pub(crate) policy: Policy,
+    pub(crate) default_ttl: Option<Duration>,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    pub(crate) expiry: Option<Expiry<K, V>>,
+    pub(crate) hasher: S,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V, S> MemoryBuilder<K, V, S> {
+    pub(crate) fn new(hasher: S) -> Self {
+        Self {
+            max_entries: None,
+            max_weight: None,
+            policy: Policy::default(),
+            default_ttl: None,
+            weigher: None,
+            expiry: None,
+            hasher,
+            clock: Arc::new(SystemClock),
+            types: PhantomData,
+        }
+    }
+
+    /// Upper bound on the number of entries. Default: none.
+    pub fn max_entries(mut self, entries: u64) -> Self {
+        self.max_entries = Some(entries);
+        self
+    }
+
+    /// Upper bound on the summed weight of the entries, in bytes (see
+    /// [`weigher`](Self::weigher)). Default: none.
+    pub fn max_weight(mut self, bytes: u64) -> Self {
+        self.max_weight = Some(bytes);
+        self
+    }
+
+    /// Who leaves when space is needed. Default: [`Policy::Lru`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How long entries live for which nothing else is said. Default: for ever.
+    pub fn default_ttl(mut self, ttl: Duration) -> Self {
+        self.default_ttl = Some(ttl);
+        self
+    }
+
+    /// What an entry weighs, in bytes; 0 counts as 1.
+    ///
+    /// Called once an insert, when nothing is locked. Default: the size of `K` and `V` themselves
+    /// and [`ENTRY_OVERHEAD`], which misses the heap memory that they own.
+    pub fn weigher(mut self, weigh: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigh));
+        self
+    }
+
+    /// When an entry ends, if its value knows. An end that the call itself names wins only if it
+    /// is earlier.
+    ///
+    /// Called once an insert, when nothing is locked. Default: values do not know.
+    pub fn expires_at(mut self, end: impl Fn(&K, &V) -> Timestamp + Send + Sync + 'static) -> Self {
+        self.expiry = Some(Arc::new(end));
+        self
+    }
+
+    /// How keys are hashed. For keys that strangers choose it must be keyed, as the default is,
+    /// unless the keys are digests already (then [`BuildKeyHasher`](cache_core::BuildKeyHasher)).
+    pub fn hasher<T>(self, hasher: T) -> MemoryBuilder<K, V, T> {
+        MemoryBuilder {
+            max_entries: self.max_entries,
+            max_weight: self.max_weight,
+            policy: self.policy,
+            default_ttl: self.default_ttl,
+            weigher: self.weigher,
+            expiry: self.expiry,
+            hasher,
+            clock: self.clock,
+            types: PhantomData,
+        }
+    }
+
+    /// What tells the time. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Builds the cache.
+    ///
+    /// # Errors
+    ///
+    /// If no bound is given, or a bound or the default time to live is zero.
+    pub fn build(self) -> Result<MemoryCache<K, V, S>, BuildError>
+    where
+        K: Eq + Hash,
+        S: BuildHasher + Clone,
+    {
+        if self.max_entries.is_none() && self.max_weight.is_none() {
+            return Err(BuildError::Unbounded);
+        }
+        if self.max_entries == Some(0) {
+            return Err(BuildError::ZeroEntries);
+        }
+        if self.max_weight == Some(0) {
+            return Err(BuildError::ZeroWeight);
+        }
+        if self.default_ttl == Some(Duration::ZERO) {
+            return Err(BuildError::ZeroTtl);
+        }
+        Ok(MemoryCache::with(Shared::new(self)))
+    }
+
+    /// How many shards of policy state to use, at most: each should hold 128 entries or more, or
+    /// its order says little about the whole cache's. An entry of unknown weight is taken to be
+    /// an LLM's answer.
+    pub(crate) fn shards(&self) -> usize {
+        const ENTRIES_A_SHARD: u64 = 128;
+        const WEIGHT_OF_AN_ANSWER: u64 = 2048 + ENTRY_OVERHEAD;
+        let by_weight = self.max_weight.unwrap_or(u64::MAX) / WEIGHT_OF_AN_ANSWER;
+        let entries = self.max_entries.unwrap_or(u64::MAX).min(by_weight);
+        usize::try_from(entries / ENTRIES_A_SHARD).unwrap_or(usize::MAX)
+    }
+}
+
+impl<K, V, S> fmt::Debug for MemoryBuilder<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBuilder")
+            .field("max_entries", &self.max_entries)
+            .field("max_weight", &self.max_weight)
+            .field("policy", &self.policy)
+            .field("default_ttl", &self.default_ttl)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the options make no cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Neither `max_entries` nor `max_weight` is set: it would grow until memory ends.
+    #[error("cache has no bound: set max_entries, max_weight or both")]
+    Unbounded,
+    /// `max_entries` is 0.
+    #[error("max_entries is 0, so nothing could be stored")]
+    ZeroEntries,
+    /// `max_weight` is 0.
+    #[error("max_weight is 0, so nothing could be stored")]
+    ZeroWeight,
+    /// `default_ttl` is zero.
+    #[error("default_ttl is zero, so everything would be expired when stored")]
+    ZeroTtl,
+}

@@ -1,0 +1,76 @@
+//! [`MemoryCache`] as a [`LocalTier`].
+
+use std::hash::BuildHasher;
+
+use cache_core::{BuildKeyHasher, CacheKey, Entry, Inserted, LocalStats, LocalTier};
+
+use crate::builder::MemoryBuilder;
+use crate::cache::{ENTRY_OVERHEAD, MemoryCache};
+
+/// The tier in memory of a `DualCache`: [`MemoryCache`] holding [`Entry`]s under [`CacheKey`]s.
+pub type LocalCache<V> = MemoryCache<CacheKey, Entry<V>, BuildKeyHasher>;
+
+impl<V> MemoryCache<CacheKey, Entry<V>, BuildKeyHasher> {
+    /// Options for a cache that serves as a tier: entries end when they say and weigh what they
+    /// say and [`ENTRY_OVERHEAD`].
+    ///
+    /// ```
+    /// use cache_core::{CacheKey, Clock, Entry, Inserted, Lifetime, LocalTier, SystemClock};
+    /// use cache_memory::LocalCache;
+    /// use std::time::Duration;
+    ///
+    /// let l1 = LocalCache::local().max_weight(64 << 20).build()?;
+    /// let key = CacheKey::from_text("greeting");
+    /// let entry = Entry::new("hello", SystemClock.now(), Lifetime::new(Duration::from_secs(60)));
+    /// assert_eq!(l1.insert(key, entry.with_weight(5)), Inserted::Stored);
+    /// assert_eq!(l1.get(&key).map(|entry| entry.value), Some("hello"));
+    /// # Ok::<(), cache_memory::BuildError>(())
+    /// ```
+    pub fn local() -> MemoryBuilder<CacheKey, Entry<V>, BuildKeyHasher> {
+        MemoryBuilder::new(BuildKeyHasher)
+            .weigher(|_, entry: &Entry<V>| entry.weight.saturating_add(ENTRY_OVERHEAD))
+            .expires_at(|_, entry| entry.expires_at)
+    }
+}
+
+/// Entries end when they say, whatever the default time to live, and weigh what they say and
+/// [`ENTRY_OVERHEAD`] unless a weigher is set.
+impl<V, S> LocalTier<V> for MemoryCache<CacheKey, Entry<V>, S>
+where
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    fn get(&self, key: &CacheKey) -> Option<Entry<V>> {
+        self.get(key)
+    }
+
+    fn insert_if(
+        &self,
+        key: CacheKey,
+        entry: Entry<V>,
+        condition: impl FnOnce() -> bool,
+    ) -> Inserted {
+        let (end, weight) = (entry.expires_at, entry.weight.saturating_add(ENTRY_OVERHEAD));
+        self.insert_measured(key, entry, end, weight, condition)
+    }
+
+    fn remove(&self, key: &CacheKey) -> bool {
+        self.remove(key).is_some()
+    }
+
+    fn clear(&self) {
+        self.clear();
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn weight(&self) -> u64 {
+        self.weight()
+    }
+
+    fn stats(&self) -> LocalStats {
+        self.stats()
+    }
+}
