@@ -1,0 +1,172 @@
+//! [`RedisBuilder`]: what a tier can be told, checked once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::{Clock, SystemClock};
+use deadpool_redis::{Manager, Pool, PoolConfig};
+use redis::{AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo as _};
+
+use crate::connections::Connections;
+use crate::names::Names;
+use crate::random::Random;
+use crate::skew::Skew;
+use crate::tier::RedisTier;
+
+/// Commands that may wait to be written to one connection before callers wait as well.
+const QUEUE: usize = 512;
+
+/// What a [`RedisTier`] can be told. Made by [`RedisTier::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is built until `build` is called"]
+pub struct RedisBuilder {
+    /// Its `Debug` leaves the password out.
+    server: ConnectionInfo,
+    prefix: String,
+    connections: usize,
+    connect_timeout: Duration,
+    command_timeout: Duration,
+    compress_above: Option<usize>,
+    fence_memory: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl RedisBuilder {
+    pub(crate) fn new(url: &str) -> Result<Self, ConfigError> {
+        let server = url.into_connection_info().map_err(|error| ConfigError::Url(error.into()))?;
+        let tcp = server.tcp_settings().clone().set_nodelay(true);
+        Ok(Self {
+            server: server.set_tcp_settings(tcp),
+            prefix: "llmcache".to_owned(),
+            connections: 2,
+            connect_timeout: Duration::from_secs(1),
+            command_timeout: Duration::from_millis(100),
+            compress_above: Some(1024),
+            fence_memory: Duration::from_secs(600),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// The namespace: what the name of every Redis key begins with. Tiers with different prefixes
+    /// do not see each other. It may hold any characters. Default: `llmcache`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How many connections all calls share. A second one helps when large values hold up small
+    /// ones; more seldom do. Default: 2.
+    pub fn connections(mut self, count: usize) -> Self {
+        self.connections = count;
+        self
+    }
+
+    /// How long connecting may take, handshake included. It happens in the background: a call waits
+    /// for a connection no longer than for an answer. Default: 1 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long a call may take. A batch may take as long again for every further 100 keys, and
+    /// `purge` for every page. Default: 100 ms.
+    pub fn command_timeout(mut self, limit: Duration) -> Self {
+        self.command_timeout = limit;
+        self
+    }
+
+    /// Payloads longer than this many bytes are compressed (zstd) when that makes them shorter;
+    /// `None` for never. Either kind is always read. Default: 1,024.
+    pub fn compress_above(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.compress_above = bytes.into();
+        self
+    }
+
+    /// How long a removal is remembered: longer than the slowest fetch, or a fetch that began
+    /// before the removal may store the old value after it. Costs some 200 bytes of Redis a removed
+    /// key for as long. Default: 10 minutes.
+    pub fn fence_memory(mut self, time: Duration) -> Self {
+        self.fence_memory = time;
+        self
+    }
+
+    /// Where the local time comes from. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Builds the tier. It connects when it is first used, so the server may be down, and no
+    /// runtime is needed yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], by the option that is out of range.
+    pub fn build(self) -> Result<RedisTier, ConfigError> {
+        if self.prefix.is_empty() {
+            return Err(ConfigError::EmptyPrefix);
+        }
+        if self.connections == 0 {
+            return Err(ConfigError::Zero("connections"));
+        }
+        for (name, time) in [
+            ("connect_timeout", self.connect_timeout),
+            ("command_timeout", self.command_timeout),
+            ("fence_memory", self.fence_memory),
+        ] {
+            if time < Duration::from_millis(1) {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        let skew = Arc::new(Skew::new(Arc::clone(&self.clock)));
+        let random = Arc::new(Random::new());
+        let connections = Connections::new(
+            self.pool()?,
+            self.server.addr().to_string(),
+            self.connect_timeout,
+            Arc::clone(&skew),
+            Arc::clone(&random),
+        );
+        Ok(RedisTier::new(
+            connections,
+            Names::new(&self.prefix),
+            skew,
+            random,
+            crate::tier::Limits {
+                command: self.command_timeout,
+                compress_above: self.compress_above,
+                fence_memory: self.fence_memory,
+            },
+        ))
+    }
+
+    fn pool(&self) -> Result<Pool, ConfigError> {
+        // The driver's own limits are off: ours are around whole calls and whole attempts.
+        let driver = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(QUEUE);
+        let manager = Manager::new_with_config(self.server.clone(), driver)
+            .map_err(|error| ConfigError::Url(error.into()))?;
+        Pool::builder(manager)
+            .config(PoolConfig::new(self.connections))
+            .build()
+            .map_err(|error| ConfigError::Url(error.into()))
+    }
+}
+
+/// Why a [`RedisTier`] cannot be built as told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The URL is not one of a Redis server. Neither this nor its source repeats the URL, which may
+    /// hold a password.
+    #[error("the Redis URL cannot be used")]
+    Url(#[source] cache_core::BoxError),
+    /// An empty prefix would make every key of the server this tier's own.
+    #[error("the prefix is empty")]
+    EmptyPrefix,
+    /// This option is 0, or a time below a millisecond.
+    #[error("{0} is too small")]
+    Zero(&'static str),
+}

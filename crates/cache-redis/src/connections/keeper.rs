@@ -1,0 +1,160 @@
+//! The task behind one connection: connects, watches, replaces.
+//!
+//! It owns the lease from the pool and holds the tier only weakly, so it ends with the tier.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use cache_core::Timestamp;
+use deadpool_redis::{Connection, Pool, PoolError};
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, RedisResult};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Connections;
+use crate::errors::connect_timed_out;
+use crate::random::Random;
+use crate::skew::{Sample, Skew};
+
+/// How often a connection is looked at unasked: servers drop idle ones, and clocks drift.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// Pauses between attempts grow from the first to the second of these.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The clocks are compared this often for each new connection; the quickest answer counts.
+const SAMPLES: usize = 3;
+
+/// Keeps the connection of slot `index` for as long as `owner` lives.
+pub(super) async fn keep(owner: Weak<Connections>, index: usize, wake: Arc<Notify>) {
+    let mut failures = 0;
+    while let Some(link) = Link::of(&owner) {
+        match link.connect().await {
+            Ok((lease, sample)) => {
+                if !announce(&owner, index, &lease, &sample) {
+                    return;
+                }
+                let since = Instant::now();
+                watch(&owner, index, &wake, &link).await;
+                // Taken, not returned: the pool would keep the broken connection for the next one.
+                drop(Connection::take(lease));
+                if since.elapsed() > LONGEST_PAUSE {
+                    failures = 0;
+                    continue; // it had been of use, so the next attempt need not wait
+                }
+            }
+            Err(error) => report(&owner, index, error),
+        }
+        sleep(link.pause(failures)).await;
+        failures += 1;
+    }
+}
+
+/// What an attempt needs of the tier, without keeping the tier alive.
+struct Link {
+    pool: Pool,
+    limit: Duration,
+    skew: Arc<Skew>,
+    random: Arc<Random>,
+}
+
+impl Link {
+    fn of(owner: &Weak<Connections>) -> Option<Self> {
+        let owner = owner.upgrade()?;
+        Some(Self {
+            pool: owner.pool.clone(),
+            limit: owner.connect_limit,
+            skew: Arc::clone(&owner.skew),
+            random: Arc::clone(&owner.random),
+        })
+    }
+
+    /// A connection that has answered, with the time of the server.
+    async fn connect(&self) -> RedisResult<(Connection, Sample)> {
+        let attempt = async {
+            let lease = self.pool.get().await.map_err(into_driver_error)?;
+            let mut quickest = self.sample(&lease).await?;
+            for _ in 1..SAMPLES {
+                let sample = self.sample(&lease).await?;
+                if sample.round_trip() < quickest.round_trip() {
+                    quickest = sample;
+                }
+            }
+            Ok((lease, quickest))
+        };
+        timeout(self.limit, attempt).await.unwrap_or_else(|_| Err(connect_timed_out(self.limit)))
+    }
+
+    /// Asks for the server's time: a sign of life and a measurement in one.
+    async fn sample(&self, connection: &MultiplexedConnection) -> RedisResult<Sample> {
+        let asked = self.skew.local_now();
+        let (seconds, micros): (u64, u64) =
+            redis::cmd("TIME").query_async(&mut connection.clone()).await?;
+        let server = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
+        Ok(Sample {
+            asked,
+            server: Timestamp::from_unix_millis(server),
+            answered: self.skew.local_now(),
+        })
+    }
+
+    /// Exponential backoff, half of it by chance, so that many clients do not come back at once.
+    fn pause(&self, failures: u32) -> Duration {
+        let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+        let longest = FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE);
+        let half = longest / 2;
+        let by_chance = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
+        half + Duration::from_millis(self.random.below(by_chance))
+    }
+}
+
+/// Hands a new connection to the callers; whether there still are any.
+fn announce(owner: &Weak<Connections>, index: usize, lease: &Connection, sample: &Sample) -> bool {
+    let Some(owner) = owner.upgrade() else {
+        return false;
+    };
+    owner.skew.observe(sample);
+    let slot = &owner.slots[index];
+    if slot.failure.load().is_some() {
+        tracing::info!(address = %owner.address, slot = index, "connected to redis again");
+    }
+    slot.open(MultiplexedConnection::clone(lease));
+    owner.changed.notify_waiters();
+    true
+}
+
+/// Returns when the connection is no longer of use.
+async fn watch(owner: &Weak<Connections>, index: usize, wake: &Notify, link: &Link) {
+    loop {
+        // Timing out is as good a reason to look as being woken.
+        let _ = timeout(CHECK_EVERY, wake.notified()).await;
+        let Some(live) = (|| owner.upgrade()?.slots[index].live.load_full())() else {
+            return; // a call found it broken, or the tier is gone
+        };
+        let checked = timeout(link.limit, link.sample(&live)).await;
+        let Some(owner) = owner.upgrade() else { return };
+        if let Ok(Ok(sample)) = checked {
+            owner.skew.observe(&sample);
+        } else {
+            owner.slots[index].retire(&live);
+        }
+    }
+}
+
+/// Lets callers fail at once from now on. Said once, not at each attempt.
+fn report(owner: &Weak<Connections>, index: usize, error: RedisError) {
+    let Some(owner) = owner.upgrade() else { return };
+    let slot = &owner.slots[index];
+    if slot.failure.load().is_none() {
+        tracing::warn!(address = %owner.address, slot = index, %error, "redis is unavailable");
+    }
+    slot.failure.store(Some(Arc::new(error)));
+    owner.changed.notify_waiters();
+}
+
+fn into_driver_error(error: PoolError) -> RedisError {
+    match error {
+        PoolError::Backend(error) => error,
+        other => std::io::Error::other(other.to_string()).into(),
+    }
+}

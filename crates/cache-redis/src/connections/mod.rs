@@ -1,0 +1,254 @@
+//! A few multiplexed connections that all calls share.
+//!
+//! Calls pipeline over whichever connection is next; none is ever checked out. Each connection has
+//! a slot, and each slot a keeper: a task that connects, watches and replaces it (see [`keeper`]).
+//! A call therefore never connects and holds no lock while anybody does: without a connection it
+//! waits for the keeper's first attempt, within its own time limit, and fails at once while the
+//! keeper pauses between attempts.
+
+mod keeper;
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use cache_core::{Error, Result};
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::errors;
+use crate::random::Random;
+use crate::skew::Skew;
+
+/// The connections of one tier. Dropping it ends them and their keepers.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    slots: Box<[Slot]>,
+    /// Which slot the next call takes.
+    next: AtomicUsize,
+    /// Told whenever a slot got a connection or failed to get one.
+    changed: Notify,
+    pool: deadpool_redis::Pool,
+    connect_limit: Duration,
+    /// Host and port, for logs.
+    address: String,
+    skew: Arc<Skew>,
+    random: Arc<Random>,
+}
+
+/// The place of one connection.
+#[derive(Debug, Default)]
+struct Slot {
+    live: ArcSwapOption<MultiplexedConnection>,
+    /// Why the last attempt failed; `None` while one may still succeed for the first time.
+    failure: ArcSwapOption<RedisError>,
+    /// Tells the keeper to look after the connection now.
+    wake: Arc<Notify>,
+    keeper: Mutex<Option<AbortHandle>>,
+}
+
+/// How long a call may take in all, however many steps it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    limit: Duration,
+    until: Instant,
+}
+
+impl Budget {
+    /// Starts now.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, until: Instant::now() + limit }
+    }
+}
+
+/// Whether a command that may have been run already can be sent again, when its connection broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Twice is the same as once.
+    Safe,
+    /// The second reply would not tell what the first did.
+    Never,
+}
+
+/// Something to send: one command, or several at once.
+pub(crate) trait Request: Sync {
+    type Reply: Send;
+
+    fn send(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> impl Future<Output = RedisResult<Self::Reply>> + Send;
+}
+
+impl Request for Cmd {
+    type Reply = Value;
+
+    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+        connection.send_packed_command(self).await
+    }
+}
+
+/// All replies, those that are errors included.
+impl Request for Pipeline {
+    type Reply = Vec<Value>;
+
+    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
+        connection.send_packed_commands(self, 0, self.len()).await
+    }
+}
+
+impl Connections {
+    /// Connects nothing yet, so it needs no runtime.
+    pub(crate) fn new(
+        pool: deadpool_redis::Pool,
+        address: String,
+        connect_limit: Duration,
+        skew: Arc<Skew>,
+        random: Arc<Random>,
+    ) -> Self {
+        let slots = (0..pool.status().max_size).map(|_| Slot::default());
+        Self {
+            slots: slots.collect(),
+            next: AtomicUsize::new(0),
+            changed: Notify::new(),
+            pool,
+            connect_limit,
+            address,
+            skew,
+            random,
+        }
+    }
+
+    /// How many connections there are now.
+    pub(crate) fn live(&self) -> usize {
+        let open = |slot: &&Slot| slot.live.load().is_some();
+        self.slots.iter().filter(open).count()
+    }
+
+    /// Sends `request` over one of the connections and waits for the reply, within `budget`.
+    ///
+    /// When this future is dropped the command may or may not be run; its connection stays sound.
+    pub(crate) async fn send<R: Request>(
+        self: &Arc<Self>,
+        request: &R,
+        repeat: Repeat,
+        budget: Budget,
+    ) -> Result<R::Reply> {
+        let mut used = None;
+        let answer = async {
+            loop {
+                let (index, live) = self.acquire().await?;
+                used = Some(index);
+                let error = match request.send(&mut (*live).clone()).await {
+                    Err(error) if error.is_unrecoverable_error() => error,
+                    other => return other,
+                };
+                self.slots[index].retire(&live);
+                if repeat == Repeat::Never || !error.is_connection_dropped() {
+                    return Err(error);
+                }
+                // Ends: every round takes a connection away, and the budget bounds new ones.
+            }
+        };
+        let in_time = tokio::time::timeout_at(budget.until, answer).await;
+        if let (Err(_), Some(index)) = (&in_time, used) {
+            // Slow, or dead without a sign? The keeper asks the connection itself.
+            self.slots[index].wake.notify_one();
+        }
+        match in_time {
+            Ok(reply) => reply.map_err(errors::from_driver),
+            Err(_) => Err(errors::timed_out(budget.limit)),
+        }
+    }
+
+    /// A connection, waiting for one only while none has failed to come about.
+    async fn acquire(self: &Arc<Self>) -> RedisResult<(usize, Arc<MultiplexedConnection>)> {
+        loop {
+            if let Some(found) = self.any() {
+                return Ok(found);
+            }
+            self.ensure_keepers();
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed; what changed before is seen by looking again.
+            changed.as_mut().enable();
+            if let Some(found) = self.any() {
+                return Ok(found);
+            }
+            if let Some(failure) = self.failure() {
+                return Err(failure);
+            }
+            changed.await;
+        }
+    }
+
+    /// The next connection in turn, skipping empty slots.
+    fn any(&self) -> Option<(usize, Arc<MultiplexedConnection>)> {
+        let count = self.slots.len();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        (0..count)
+            .map(|step| turn.wrapping_add(step) % count)
+            .find_map(|index| Some((index, self.slots[index].live.load_full()?)))
+    }
+
+    /// Why there is no connection, once every slot has failed to get one.
+    fn failure(&self) -> Option<RedisError> {
+        let mut last = None;
+        for slot in &self.slots {
+            last = Some(slot.failure.load_full()?);
+        }
+        last.map(|failure| RedisError::clone(&failure))
+    }
+
+    /// Sees to it that every slot has a running keeper. The first call starts them; they have to be
+    /// started again if the runtime that they ran on was shut down.
+    fn ensure_keepers(self: &Arc<Self>) {
+        for (index, slot) in self.slots.iter().enumerate() {
+            let mut keeper = slot.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+            if keeper.as_ref().is_none_or(AbortHandle::is_finished) {
+                let wake = Arc::clone(&slot.wake);
+                let task = keeper::keep(Arc::downgrade(self), index, wake);
+                *keeper = Some(tokio::spawn(task).abort_handle());
+            }
+        }
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        for slot in &mut self.slots {
+            let keeper = slot.keeper.get_mut();
+            if let Some(keeper) = keeper.unwrap_or_else(PoisonError::into_inner) {
+                keeper.abort();
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn open(&self, connection: MultiplexedConnection) {
+        self.failure.store(None);
+        self.live.store(Some(Arc::new(connection)));
+    }
+
+    /// Takes a broken connection away, unless it was replaced already, and wakes the keeper.
+    fn retire(&self, broken: &Arc<MultiplexedConnection>) {
+        let before = self.live.compare_and_swap(broken, None);
+        if before.as_ref().is_some_and(|held| Arc::ptr_eq(held, broken)) {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// Turns the outcome of many commands into the first error among them, if any.
+pub(crate) fn first_error(replies: &[Value]) -> Option<Error> {
+    replies.iter().find_map(|reply| match reply {
+        Value::ServerError(error) => Some(errors::from_server(error.clone())),
+        _ => None,
+    })
+}

@@ -1,0 +1,81 @@
+//! The names of Redis keys: `{prefix}:e1:{64 hex digits}`.
+//!
+//! `e1` is the version of the stored format. With it in the name, releases that write different
+//! formats share one Redis without overwriting or purging each other's entries.
+
+use cache_core::CacheKey;
+
+/// Hex digits of a [`CacheKey`].
+const DIGITS: usize = 64;
+
+/// Names keys under one prefix.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    /// Prefix and format version, colons included.
+    start: Vec<u8>,
+}
+
+impl Names {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { start: format!("{prefix}:e{}:", crate::record::VERSION).into_bytes() }
+    }
+
+    /// The name of `key`.
+    pub(crate) fn name(&self, key: &CacheKey) -> Vec<u8> {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut name = Vec::with_capacity(self.start.len() + DIGITS);
+        name.extend_from_slice(&self.start);
+        for byte in key.as_bytes() {
+            name.push(HEX[usize::from(byte >> 4)]);
+            name.push(HEX[usize::from(byte & 15)]);
+        }
+        name
+    }
+
+    /// Whether `name` is one that [`Names::name`] gives.
+    pub(crate) fn is_ours(&self, name: &[u8]) -> bool {
+        name.strip_prefix(self.start.as_slice()).is_some_and(|digits| {
+            digits.len() == DIGITS
+                && digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    }
+
+    /// The glob pattern for `SCAN`: the prefix escaped, then one `?` a digit, so that a prefix
+    /// which begins with this one is not matched.
+    pub(crate) fn pattern(&self) -> Vec<u8> {
+        let mut pattern = Vec::with_capacity(2 * self.start.len() + DIGITS);
+        for &byte in &self.start {
+            if matches!(byte, b'*' | b'?' | b'[' | b']' | b'^' | b'-' | b'\\') {
+                pattern.push(b'\\');
+            }
+            pattern.push(byte);
+        }
+        pattern.resize(pattern.len() + DIGITS, b'?');
+        pattern
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_prefix_version_and_digits() {
+        let key = CacheKey::from_text("k");
+        let name = Names::new("p").name(&key);
+        assert_eq!(name, format!("p:e1:{key}").into_bytes());
+    }
+
+    /// A68: the prefix means itself in patterns, and a longer prefix is another namespace.
+    #[test]
+    fn patterns_are_escaped_and_names_are_told_apart() {
+        let pattern = Names::new(r"a*[b]\?").pattern();
+        let digits = "?".repeat(DIGITS);
+        assert_eq!(pattern, format!(r"a\*\[b\]\\\?:e1:{digits}").into_bytes());
+
+        let (short, long) = (Names::new("a"), Names::new("a:e1"));
+        let name = long.name(&CacheKey::from_text("k"));
+        assert!(long.is_ours(&name) && !short.is_ours(&name));
+        assert!(!short.is_ours(format!("a:e1:{}", "G".repeat(DIGITS)).as_bytes()));
+    }
+}

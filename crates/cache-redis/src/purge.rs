@@ -1,0 +1,48 @@
+//! Physical removal of one namespace, a page at a time, so that the server is never held up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::Result;
+use redis::{FromRedisValue, Value};
+
+use crate::connections::{Budget, Connections, Repeat};
+use crate::errors;
+use crate::names::Names;
+
+/// About how many keys the server looks at for one page.
+const PAGE: usize = 500;
+
+/// Removes every key of `names`; how many there were. Each step has the time limit `limit`.
+pub(crate) async fn run(
+    connections: &Arc<Connections>,
+    names: &Names,
+    limit: Duration,
+) -> Result<u64> {
+    let pattern = names.pattern();
+    let mut cursor = 0;
+    let mut removed = 0;
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor);
+        scan.arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
+        let page = connections.send(&scan, Repeat::Safe, Budget::new(limit)).await?;
+        let (next, mut found): (u64, Vec<Vec<u8>>) = read(page)?;
+        found.retain(|name| names.is_ours(name));
+        if !found.is_empty() {
+            let mut unlink = redis::cmd("UNLINK");
+            unlink.arg(&found);
+            let reply = connections.send(&unlink, Repeat::Safe, Budget::new(limit)).await?;
+            removed += read::<u64>(reply)?;
+        }
+        if next == 0 {
+            return Ok(removed);
+        }
+        cursor = next;
+    }
+}
+
+fn read<T: FromRedisValue>(reply: Value) -> Result<T> {
+    let reply = reply.extract_error().map_err(errors::from_driver)?;
+    T::from_redis_value(reply).map_err(|error| errors::from_driver(error.into()))
+}

@@ -1,0 +1,272 @@
+//! The stored form of an entry, byte by byte as `docs/entry-format.md` has it.
+//!
+//! A record is a fixed header of 76 bytes, the tags and the payload. Numbers are little-endian.
+//! Its times are on the server's clock; whoever calls this module has translated them.
+
+mod compress;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use cache_core::{CodecId, Entry, Fence, Payload, StoredEntry, Tag, TagStamp, Tags, Timestamp};
+
+/// `Î` cut in half: no text in UTF-8 begins like this.
+const MAGIC: [u8; 4] = [0xCE, b'L', b'L', b'C'];
+/// The version of the format. The name of the Redis key carries it too (see [`crate::names`]).
+pub(crate) const VERSION: u8 = 1;
+/// The length of the header: what scripts read of a record to compare its version.
+pub(crate) const HEADER: usize = 76;
+/// Where the header has the 16 bytes of the fence; scripts know this number.
+pub(crate) const FENCE_AT: usize = 8;
+/// The fence of a value of another Redis type than string.
+pub(crate) const WRONG_TYPE: Fence = Fence(*b"redis wrong type");
+/// The longest payload that is written or believed, before compression: 64 MiB.
+pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
+
+const COMPRESSED: u8 = 1;
+const TOMBSTONE: u8 = 2;
+/// Bytes of one tag with its stamp.
+const TAG: usize = 32;
+
+/// What was stored under a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// A value.
+    Entry(StoredEntry),
+    /// The memory of a removal.
+    Tombstone,
+}
+
+/// Why bytes are not a record that this version reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Undecodable {
+    #[error("it does not begin as a record does")]
+    Foreign,
+    #[error("its format version is {0}, not {VERSION}")]
+    UnknownVersion(u8),
+    #[error("its header is damaged")]
+    Header,
+    #[error("it was cut short or extended")]
+    Length,
+    #[error("its payload is damaged")]
+    Payload,
+    #[error("its payload does not decompress to the length it declares")]
+    Compression,
+    #[error("it is of another Redis type than string")]
+    WrongType,
+}
+
+/// The payload is longer than [`MAX_PAYLOAD`], or there are more tags than the header can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the value is longer than a record can be")]
+pub(crate) struct TooLong;
+
+/// The times and kind of a record: what its header alone can tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    codec: CodecId,
+    flags: u8,
+    stored_at: Timestamp,
+    fresh_until: Timestamp,
+    expires_at: Timestamp,
+    weight: u64,
+    tags: usize,
+    stored_length: usize,
+    payload_length: usize,
+    payload_checksum: u32,
+}
+
+/// The record of `entry`, compressed if its payload is longer than `compress_above` and gets
+/// smaller by it.
+pub(crate) fn encode(
+    entry: &StoredEntry,
+    fence: Fence,
+    compress_above: Option<usize>,
+) -> Result<Vec<u8>, TooLong> {
+    let plain: &[u8] = &entry.value.bytes;
+    if plain.len() > MAX_PAYLOAD {
+        return Err(TooLong);
+    }
+    let compressed = compress_above
+        .filter(|&threshold| plain.len() > threshold)
+        .and_then(|_| compress::shorter(plain));
+    let stored = compressed.as_deref().unwrap_or(plain);
+    let tags = entry.tags.as_slice();
+    let tag_count = u32::try_from(tags.len()).map_err(|_| TooLong)?;
+
+    let mut record = Vec::with_capacity(HEADER + tags.len() * TAG + stored.len());
+    record.extend_from_slice(&MAGIC);
+    let flags = if compressed.is_some() { COMPRESSED } else { 0 };
+    record.extend_from_slice(&[VERSION, entry.value.codec.0, flags, 0]);
+    record.extend_from_slice(&fence.0);
+    for time in [entry.stored_at, entry.fresh_until, entry.expires_at] {
+        record.extend_from_slice(&time.as_unix_millis().to_le_bytes());
+    }
+    record.extend_from_slice(&entry.weight.to_le_bytes());
+    for length in [tag_count, length(stored), length(plain)] {
+        record.extend_from_slice(&length.to_le_bytes());
+    }
+    let mut checksum = crc32fast::Hasher::new();
+    for tag in tags {
+        checksum.update(&tag.tag.0);
+        checksum.update(&tag.stamp);
+    }
+    checksum.update(stored);
+    seal(&mut record, checksum.finalize());
+    for tag in tags {
+        record.extend_from_slice(&tag.tag.0);
+        record.extend_from_slice(&tag.stamp);
+    }
+    record.extend_from_slice(stored);
+    Ok(record)
+}
+
+/// The record that remembers a removal at `now` until `until`.
+pub(crate) fn encode_tombstone(fence: Fence, now: Timestamp, until: Timestamp) -> Vec<u8> {
+    let mut record = Vec::with_capacity(HEADER);
+    record.extend_from_slice(&MAGIC);
+    record.extend_from_slice(&[VERSION, 0, TOMBSTONE, 0]);
+    record.extend_from_slice(&fence.0);
+    for time in [now, until, until] {
+        record.extend_from_slice(&time.as_unix_millis().to_le_bytes());
+    }
+    record.extend_from_slice(&[0; 8 + 3 * 4]); // weight, tags, lengths
+    seal(&mut record, crc32fast::hash(&[]));
+    record
+}
+
+/// Completes a header: the checksum of what follows it, then its own.
+fn seal(header: &mut Vec<u8>, of_the_rest: u32) {
+    header.extend_from_slice(&of_the_rest.to_le_bytes());
+    let own = crc32fast::hash(header);
+    header.extend_from_slice(&own.to_le_bytes());
+}
+
+/// Lengths were compared with [`MAX_PAYLOAD`] before.
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("a payload is at most 64 MiB")
+}
+
+/// Reads a record. An uncompressed payload is not copied.
+pub(crate) fn decode(record: &Bytes) -> Result<Record, Undecodable> {
+    let header = Header::read(record)?;
+    let tags_end = HEADER + header.tags * TAG;
+    if record.len() != tags_end + header.stored_length {
+        return Err(Undecodable::Length);
+    }
+    if crc32fast::hash(&record[HEADER..]) != header.payload_checksum {
+        return Err(Undecodable::Payload);
+    }
+    if header.is_tombstone() {
+        return Ok(Record::Tombstone);
+    }
+    let stored = record.slice(tags_end..);
+    let bytes = if header.flags & COMPRESSED == 0 {
+        stored
+    } else {
+        compress::expand(&stored, header.payload_length).ok_or(Undecodable::Compression)?
+    };
+    Ok(Record::Entry(Entry {
+        value: Payload { codec: header.codec, bytes },
+        stored_at: header.stored_at,
+        fresh_until: header.fresh_until,
+        expires_at: header.expires_at,
+        tags: read_tags(&record[HEADER..tags_end]),
+        weight: header.weight,
+    }))
+}
+
+impl Header {
+    /// Reads and checks the first [`HEADER`] bytes of a record.
+    pub(crate) fn read(record: &[u8]) -> Result<Self, Undecodable> {
+        let head = record.first_chunk::<HEADER>().ok_or(Undecodable::Foreign)?;
+        if !record.starts_with(&MAGIC) {
+            return Err(Undecodable::Foreign);
+        }
+        if head[4] != VERSION {
+            return Err(Undecodable::UnknownVersion(head[4]));
+        }
+        if crc32fast::hash(&head[..72]) != u32_at(head, 72) {
+            return Err(Undecodable::Header);
+        }
+        let header = Self {
+            codec: CodecId(head[5]),
+            flags: head[6],
+            stored_at: time_at(head, 24),
+            fresh_until: time_at(head, 32),
+            expires_at: time_at(head, 40),
+            weight: u64_at(head, 48),
+            tags: u32_at(head, 56) as usize,
+            stored_length: u32_at(head, 60) as usize,
+            payload_length: u32_at(head, 64) as usize,
+            payload_checksum: u32_at(head, 68),
+        };
+        header.checked(head[7])
+    }
+
+    fn checked(self, reserved: u8) -> Result<Self, Undecodable> {
+        let lengths_agree = match self.flags {
+            0 => self.stored_length == self.payload_length,
+            COMPRESSED => self.stored_length < self.payload_length,
+            TOMBSTONE => self.stored_length + self.payload_length + self.tags == 0,
+            _ => false,
+        };
+        let in_order = self.stored_at <= self.expires_at && self.fresh_until <= self.expires_at;
+        if reserved == 0 && lengths_agree && in_order && self.payload_length <= MAX_PAYLOAD {
+            Ok(self)
+        } else {
+            Err(Undecodable::Header)
+        }
+    }
+
+    /// Whether it remembers a removal.
+    pub(crate) const fn is_tombstone(&self) -> bool {
+        self.flags == TOMBSTONE
+    }
+
+    /// When its value was stored, on the server's clock.
+    pub(crate) const fn stored_at(&self) -> Timestamp {
+        self.stored_at
+    }
+
+    /// When its time is up, on the server's clock.
+    pub(crate) const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}
+
+/// The version of whatever was found under a key. The scripts compute the same.
+pub(crate) fn version(found: &[u8]) -> Fence {
+    if found.len() >= HEADER && found.starts_with(&MAGIC) && found[4] == VERSION {
+        let mut fence = [0; 16];
+        fence.copy_from_slice(&found[FENCE_AT..FENCE_AT + 16]);
+        return Fence(fence);
+    }
+    // Not for security: `redis.sha1hex` is the one digest that every Redis offers to scripts.
+    let digest = sha1_smol::Sha1::from(found).digest().bytes();
+    let mut fence = [0; 16];
+    fence.copy_from_slice(&digest[..16]);
+    Fence(fence)
+}
+
+fn read_tags(bytes: &[u8]) -> Tags {
+    let tag = |pair: &[u8]| {
+        let (mut tag, mut stamp) = ([0; 16], [0; 16]);
+        tag.copy_from_slice(&pair[..16]);
+        stamp.copy_from_slice(&pair[16..]);
+        TagStamp { tag: Tag(tag), stamp }
+    };
+    bytes.chunks_exact(TAG).map(tag).collect()
+}
+
+fn u32_at(head: &[u8; HEADER], at: usize) -> u32 {
+    u32::from_le_bytes(*head[at..].first_chunk().expect("offsets are inside the header"))
+}
+
+fn u64_at(head: &[u8; HEADER], at: usize) -> u64 {
+    u64::from_le_bytes(*head[at..].first_chunk().expect("offsets are inside the header"))
+}
+
+fn time_at(head: &[u8; HEADER], at: usize) -> Timestamp {
+    Timestamp::from_unix_millis(u64_at(head, at))
+}

@@ -1,0 +1,177 @@
+//! Times on the server's clock, so that hosts whose clocks differ agree on every entry's end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use cache_core::{Clock, StoredEntry, Timestamp};
+
+/// The local clock and how far the server's is ahead of it.
+#[derive(Debug)]
+pub(crate) struct Skew {
+    clock: Arc<dyn Clock>,
+    /// Server time minus local time, in milliseconds.
+    ahead: AtomicI64,
+}
+
+/// One measurement: the server's time, and the local time before it was asked and after it answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) asked: Timestamp,
+    pub(crate) server: Timestamp,
+    pub(crate) answered: Timestamp,
+}
+
+impl Sample {
+    /// How long the answer took, in milliseconds: twice the largest possible error.
+    pub(crate) fn round_trip(&self) -> i64 {
+        millis(self.answered).saturating_sub(millis(self.asked))
+    }
+
+    /// Cristian's algorithm (1989): the server read its clock in the middle of the round trip.
+    fn ahead(&self) -> i64 {
+        millis(self.server).saturating_sub(millis(self.asked) + self.round_trip() / 2)
+    }
+}
+
+impl Skew {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ahead: AtomicI64::new(0) }
+    }
+
+    /// Takes a measurement over, if it says more than its own error: times that are written and
+    /// read back should be equal, not off by a millisecond each way.
+    pub(crate) fn observe(&self, sample: &Sample) {
+        let (known, measured) = (self.ahead.load(Ordering::Relaxed), sample.ahead());
+        if measured.abs_diff(known) > sample.round_trip().unsigned_abs() / 2 + 2 {
+            self.ahead.store(measured, Ordering::Relaxed);
+        }
+    }
+
+    /// Now, on the local clock.
+    pub(crate) fn local_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Now, on the server's clock.
+    pub(crate) fn server_now(&self) -> Timestamp {
+        shift(self.local_now(), self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// `entry` with its times as the server's clock has them, and none of them out of order.
+    pub(crate) fn to_server(&self, entry: &StoredEntry) -> StoredEntry {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        let stored_at = entry.stored_at.min(self.local_now()).min(entry.expires_at);
+        StoredEntry {
+            stored_at: shift(stored_at, ahead),
+            fresh_until: shift(entry.fresh_until.min(entry.expires_at), ahead),
+            expires_at: shift(entry.expires_at, ahead),
+            ..entry.clone()
+        }
+    }
+
+    /// `entry`, as it was stored, with its times on the local clock; `None` if its time is up.
+    ///
+    /// An entry from the future counts as stored just now, so that it never gets more than the life
+    /// it was given, however wrong the clock of its writer was.
+    pub(crate) fn to_local(&self, entry: StoredEntry) -> Option<StoredEntry> {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        let now = shift(self.local_now(), ahead);
+        if entry.is_expired(now) {
+            return None;
+        }
+        let premature = millis(entry.stored_at).saturating_sub(millis(now)).max(0);
+        let back = ahead.saturating_add(premature).saturating_neg();
+        Some(StoredEntry {
+            stored_at: shift(entry.stored_at, back),
+            fresh_until: shift(entry.fresh_until, back),
+            expires_at: shift(entry.expires_at, back),
+            ..entry
+        })
+    }
+}
+
+/// [`Timestamp::MAX`] is no moment but "never" and stays where it is.
+fn shift(time: Timestamp, by: i64) -> Timestamp {
+    if time == Timestamp::MAX {
+        return time;
+    }
+    Timestamp::from_unix_millis(time.as_unix_millis().saturating_add_signed(by))
+}
+
+fn millis(time: Timestamp) -> i64 {
+    i64::try_from(time.as_unix_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use cache_core::{CodecId, Entry, Lifetime, ManualClock, Payload};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn skew_at(local: Timestamp, server: Timestamp) -> Skew {
+        let skew = Skew::new(Arc::new(ManualClock::at(local)));
+        skew.observe(&Sample { asked: local, server, answered: local });
+        skew
+    }
+
+    fn entry(now: Timestamp) -> StoredEntry {
+        let value = Payload { codec: CodecId::RAW, bytes: Bytes::from_static(b"v") };
+        Entry::new(value, now, Lifetime::new(HOUR))
+    }
+
+    /// A26: hosts that are hours apart see the same remaining life.
+    #[test]
+    fn hosts_agree_on_what_is_left() {
+        let server = Timestamp::from_unix_millis(1_800_000_000_000);
+        let (slow, fast) = (
+            Timestamp::from_unix_millis(1_800_000_000_000 - 7_200_000),
+            server.saturating_add(HOUR),
+        );
+        let (writer, reader) = (skew_at(slow, server), skew_at(fast, server));
+        let stored = writer.to_server(&entry(slow));
+        let read = reader.to_local(stored.clone()).unwrap();
+        assert_eq!(read.remaining(fast), HOUR);
+        assert_eq!(read.age(fast), Duration::ZERO);
+        assert_eq!(writer.to_local(stored).unwrap(), entry(slow));
+    }
+
+    /// A26: an entry from the future gets the life it was given, not more.
+    #[test]
+    fn the_future_lengthens_no_life() {
+        let now = Timestamp::from_unix_millis(1_800_000_000_000);
+        let reader = skew_at(now, now);
+        let read = reader.to_local(entry(now.saturating_add(HOUR))).unwrap();
+        assert_eq!(read.remaining(now), HOUR);
+        assert_eq!(read.stored_at, now);
+    }
+
+    #[test]
+    fn never_stays_never() {
+        let now = Timestamp::from_unix_millis(1_800_000_000_000);
+        let skew = skew_at(now, now.saturating_add(HOUR));
+        let mut eternal = entry(now);
+        (eternal.fresh_until, eternal.expires_at) = (Timestamp::MAX, Timestamp::MAX);
+        assert_eq!(skew.to_local(skew.to_server(&eternal)).unwrap(), eternal);
+    }
+
+    /// A measurement within its own error changes nothing; a better one does.
+    #[test]
+    fn small_differences_are_noise() {
+        let now = Timestamp::from_unix_millis(1_800_000_000_000);
+        let skew = skew_at(now, now);
+        let late = |by| Sample {
+            asked: now,
+            server: now.saturating_add(Duration::from_millis(by)),
+            answered: now,
+        };
+        skew.observe(&late(2));
+        assert_eq!(skew.server_now(), now);
+        skew.observe(&late(5));
+        assert_eq!(skew.server_now(), late(5).server);
+    }
+}

@@ -1,0 +1,332 @@
+//! [`RedisTier`]: the tier itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cache_core::{
+    CacheKey, Capabilities, Error, Fence, Lookup, PutFenced, RemoteTier, Result, StoredEntry,
+    Timestamp,
+};
+use redis::{Cmd, Pipeline, Value};
+
+use crate::config::{ConfigError, RedisBuilder};
+use crate::connections::{Budget, Connections, Repeat, first_error};
+use crate::errors;
+use crate::names::Names;
+use crate::purge;
+use crate::random::Random;
+use crate::record::{self, Header, Record, Undecodable};
+use crate::script::{self, Replace, Replaced};
+use crate::skew::Skew;
+
+/// Redis refuses times to live that overflow its clock; nothing needs to live for longer.
+const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// A batch has the time limit of one call for each so many keys.
+const BATCH_STEP: usize = 100;
+
+/// A cache tier in Redis.
+///
+/// Clones share everything. It connects when it is first used, on the tokio runtime of that call
+/// (with its timers on), and reconnects by itself; see the crate's documentation.
+///
+/// ```no_run
+/// use cache_core::{CacheKey, RemoteTier};
+/// use cache_redis::RedisTier;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tier = RedisTier::builder("redis://127.0.0.1/")?.prefix("answers").build()?;
+/// let found = tier.get(&CacheKey::from_text("greeting")).await?;
+/// assert!(found.entry.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct RedisTier {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connections: Arc<Connections>,
+    names: Names,
+    skew: Arc<Skew>,
+    random: Arc<Random>,
+    limits: Limits,
+    undecodable: AtomicU64,
+}
+
+/// What the tier's options bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) command: Duration,
+    pub(crate) compress_above: Option<usize>,
+    pub(crate) fence_memory: Duration,
+}
+
+impl RedisTier {
+    /// Starts to configure a tier on the server at `url`:
+    /// `redis://[user][:password]@host[:port][/database]`, or `unix:///path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Url`] if `url` is not such a URL.
+    pub fn builder(url: &str) -> Result<RedisBuilder, ConfigError> {
+        RedisBuilder::new(url)
+    }
+
+    pub(crate) fn new(
+        connections: Connections,
+        names: Names,
+        skew: Arc<Skew>,
+        random: Arc<Random>,
+        limits: Limits,
+    ) -> Self {
+        let shared = Shared {
+            connections: Arc::new(connections),
+            names,
+            skew,
+            random,
+            limits,
+            undecodable: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// How many reads have found something that is no entry of this format: foreign, damaged,
+    /// truncated, of an unknown version or of another Redis type. Each was a miss.
+    pub fn undecodable(&self) -> u64 {
+        self.shared.undecodable.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open now. 0 before the first call and while the server is down.
+    pub fn open_connections(&self) -> usize {
+        self.shared.connections.live()
+    }
+
+    fn budget(&self) -> Budget {
+        Budget::new(self.shared.limits.command)
+    }
+
+    fn batch_budget(&self, keys: usize) -> Budget {
+        let steps = u32::try_from(keys.div_ceil(BATCH_STEP)).unwrap_or(u32::MAX);
+        Budget::new(self.shared.limits.command.saturating_mul(steps.max(1)))
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value> {
+        let connections = &self.shared.connections;
+        connections.send(command, Repeat::Safe, self.budget()).await
+    }
+
+    /// The name, record and life in milliseconds to store for `entry`; those of a removal if its
+    /// time is up.
+    fn prepare(&self, key: &CacheKey, entry: &StoredEntry) -> Result<Replace> {
+        let shared = &self.shared;
+        let life = entry.remaining(shared.skew.local_now()).min(LONGEST_LIFE);
+        if life.is_zero() {
+            return Ok(self.tombstone(key));
+        }
+        let fence = shared.random.fence();
+        let stored = shared.skew.to_server(entry);
+        let record = record::encode(&stored, fence, shared.limits.compress_above)
+            .map_err(|error| Error::Unencodable { source: error.into() })?;
+        Ok(Replace {
+            name: shared.names.name(key),
+            expected: None,
+            record,
+            life: whole_millis(life),
+        })
+    }
+
+    fn tombstone(&self, key: &CacheKey) -> Replace {
+        let shared = &self.shared;
+        let (now, memory) = (shared.skew.server_now(), shared.limits.fence_memory);
+        let until = now.saturating_add(memory.min(LONGEST_LIFE));
+        Replace {
+            name: shared.names.name(key),
+            expected: None,
+            record: record::encode_tombstone(shared.random.fence(), now, until),
+            life: whole_millis(memory.min(LONGEST_LIFE)),
+        }
+    }
+
+    async fn replace_one(&self, job: Replace, repeat: Repeat) -> Result<Replaced> {
+        let connections = &self.shared.connections;
+        let mut found = script::run(connections, &[job], repeat, self.budget()).await?;
+        found.pop().ok_or_else(|| errors::unexpected(&Value::Nil))
+    }
+
+    /// What a reply to `GET` says about `key`.
+    fn lookup(&self, key: &CacheKey, reply: Value) -> Result<Lookup> {
+        let found = match reply {
+            Value::Nil => {
+                return Ok(Lookup { entry: None, fence: Fence::ABSENT });
+            }
+            Value::BulkString(bytes) => Bytes::from(bytes),
+            Value::ServerError(error) if errors::is_wrong_type(&error) => {
+                self.count_undecodable(key, Undecodable::WrongType);
+                return Ok(Lookup { entry: None, fence: record::WRONG_TYPE });
+            }
+            Value::ServerError(error) => return Err(errors::from_server(error)),
+            other => return Err(errors::unexpected(&other)),
+        };
+        let entry = match record::decode(&found) {
+            Ok(Record::Entry(entry)) => self.shared.skew.to_local(entry),
+            Ok(Record::Tombstone) => None,
+            Err(reason) => {
+                self.count_undecodable(key, reason);
+                None
+            }
+        };
+        Ok(Lookup { entry, fence: record::version(&found) })
+    }
+
+    fn count_undecodable(&self, key: &CacheKey, reason: Undecodable) {
+        self.shared.undecodable.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(key = %key.short(), %reason, "stored entry is not readable");
+    }
+
+    /// What is left of a live entry with this header; `None` if it is none.
+    fn left(&self, header: &Header) -> Option<Duration> {
+        let now: Timestamp = self.shared.skew.server_now();
+        let whole = header.expires_at().saturating_since(header.stored_at());
+        let left = header.expires_at().saturating_since(now).min(whole);
+        (!header.is_tombstone() && !left.is_zero()).then_some(left)
+    }
+
+    fn was_live(&self, replaced: &Replaced) -> bool {
+        matches!(replaced, Replaced::Record(header) if self.left(header).is_some())
+    }
+}
+
+#[async_trait]
+impl RemoteTier for RedisTier {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: errors::TIER,
+            fence_memory: self.shared.limits.fence_memory,
+            deadline: self.shared.limits.command,
+        }
+    }
+
+    async fn get(&self, key: &CacheKey) -> Result<Lookup> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.shared.names.name(key));
+        self.lookup(key, self.send(&get).await?)
+    }
+
+    async fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Lookup>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A pipeline and not MGET: MGET takes a value of a wrong type for an absent one, and
+        // Cluster refuses it across slots.
+        let mut gets = Pipeline::with_capacity(keys.len());
+        for key in keys {
+            gets.cmd("GET").arg(self.shared.names.name(key));
+        }
+        let budget = self.batch_budget(keys.len());
+        let connections = &self.shared.connections;
+        let replies = connections.send(&gets, Repeat::Safe, budget).await?;
+        keys.iter().zip(replies).map(|(key, reply)| self.lookup(key, reply)).collect()
+    }
+
+    async fn put(&self, key: &CacheKey, entry: &StoredEntry) -> Result<()> {
+        let job = self.prepare(key, entry)?;
+        let mut set = redis::cmd("SET");
+        set.arg(job.name).arg(job.record).arg("PX").arg(job.life);
+        match self.send(&set).await? {
+            Value::Okay => Ok(()),
+            Value::ServerError(error) => Err(errors::from_server(error)),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+
+    async fn put_many(&self, entries: &[(CacheKey, StoredEntry)]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut sets = Pipeline::with_capacity(entries.len());
+        for (key, entry) in entries {
+            let job = self.prepare(key, entry)?;
+            sets.cmd("SET").arg(job.name).arg(job.record).arg("PX").arg(job.life);
+        }
+        let budget = self.batch_budget(entries.len());
+        let connections = &self.shared.connections;
+        let replies = connections.send(&sets, Repeat::Safe, budget).await?;
+        first_error(&replies).map_or(Ok(()), Err)
+    }
+
+    async fn put_fenced(
+        &self,
+        key: &CacheKey,
+        entry: &StoredEntry,
+        fence: Fence,
+    ) -> Result<PutFenced> {
+        let mut job = self.prepare(key, entry)?;
+        job.expected = Some(fence);
+        Ok(match self.replace_one(job, Repeat::Never).await? {
+            Replaced::Superseded => PutFenced::Superseded,
+            _ => PutFenced::Stored,
+        })
+    }
+
+    async fn remove(&self, key: &CacheKey) -> Result<bool> {
+        // Removing twice is removing. Only whether an entry was there may then go untold.
+        let replaced = self.replace_one(self.tombstone(key), Repeat::Safe).await?;
+        Ok(self.was_live(&replaced))
+    }
+
+    async fn remove_many(&self, keys: &[CacheKey]) -> Result<u64> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let jobs: Vec<_> = keys.iter().map(|key| self.tombstone(key)).collect();
+        let budget = self.batch_budget(keys.len());
+        let found = script::run(&self.shared.connections, &jobs, Repeat::Safe, budget).await?;
+        Ok(found.iter().map(|one| u64::from(self.was_live(one))).sum())
+    }
+
+    async fn remove_if_equals(&self, key: &CacheKey, fence: Fence) -> Result<bool> {
+        if fence == Fence::ABSENT {
+            return Ok(false); // there is nothing to remove at that version
+        }
+        let mut job = self.tombstone(key);
+        job.expected = Some(fence);
+        let replaced = self.replace_one(job, Repeat::Never).await?;
+        Ok(matches!(replaced, Replaced::Foreign) || self.was_live(&replaced))
+    }
+
+    async fn ttl(&self, key: &CacheKey) -> Result<Option<Duration>> {
+        let mut range = redis::cmd("GETRANGE");
+        range.arg(self.shared.names.name(key));
+        range.arg(0).arg(record::HEADER - 1);
+        match self.send(&range).await? {
+            Value::BulkString(head) => {
+                Ok(Header::read(&head).ok().and_then(|header| self.left(&header)))
+            }
+            Value::ServerError(error) if errors::is_wrong_type(&error) => Ok(None),
+            Value::ServerError(error) => Err(errors::from_server(error)),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+
+    async fn purge(&self) -> Result<u64> {
+        let shared = &self.shared;
+        purge::run(&shared.connections, &shared.names, shared.limits.command).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        match self.send(&redis::cmd("PING")).await? {
+            Value::SimpleString(pong) if pong == "PONG" => Ok(()),
+            Value::ServerError(error) => Err(errors::from_server(error)),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+}
+
+/// At least 1, because Redis knows no shorter life.
+fn whole_millis(life: Duration) -> u64 {
+    u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1)
+}
