@@ -57,22 +57,8 @@ impl<V> Entry<V> {
 
     /// The same times, tags and weight around another value.
     pub fn map<U>(self, f: impl FnOnce(V) -> U) -> Entry<U> {
-        let Self {
-            value,
-            stored_at,
-            fresh_until,
-            expires_at,
-            tags,
-            weight,
-        } = self;
-        Entry {
-            value: f(value),
-            stored_at,
-            fresh_until,
-            expires_at,
-            tags,
-            weight,
-        }
+        let Self { value, stored_at, fresh_until, expires_at, tags, weight } = self;
+        Entry { value: f(value), stored_at, fresh_until, expires_at, tags, weight }
     }
 
     /// As [`Entry::map`], for a conversion that can fail.
@@ -81,22 +67,8 @@ impl<V> Entry<V> {
     ///
     /// Those of `f`.
     pub fn try_map<U, E>(self, f: impl FnOnce(V) -> Result<U, E>) -> Result<Entry<U>, E> {
-        let Self {
-            value,
-            stored_at,
-            fresh_until,
-            expires_at,
-            tags,
-            weight,
-        } = self;
-        Ok(Entry {
-            value: f(value)?,
-            stored_at,
-            fresh_until,
-            expires_at,
-            tags,
-            weight,
-        })
+        let Self { value, stored_at, fresh_until, expires_at, tags, weight } = self;
+        Ok(Entry { value: f(value)?, stored_at, fresh_until, expires_at, tags, weight })
     }
 
     /// Whether it is still fresh at `now`.
@@ -132,10 +104,7 @@ pub struct Lifetime {
 impl Lifetime {
     /// Fresh for `ttl`, then gone.
     pub const fn new(ttl: Duration) -> Self {
-        Self {
-            fresh: ttl,
-            grace: Duration::ZERO,
-        }
+        Self { fresh: ttl, grace: Duration::ZERO }
     }
 
     /// The same with this grace time.

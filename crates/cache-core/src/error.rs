@@ -66,9 +66,6 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed later with no change by the caller.
     pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::BreakerOpen { .. }
-        )
+        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. } | Self::BreakerOpen { .. })
     }
 }

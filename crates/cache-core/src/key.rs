@@ -32,10 +32,7 @@ impl CacheKey {
     /// assert_ne!(CacheKey::from_text("a"), CacheKey::from_text("b"));
     /// ```
     pub fn from_text(text: &str) -> Self {
-        Self(blake3::derive_key(
-            "cache-core 2026 CacheKey::from_text v1",
-            text.as_bytes(),
-        ))
+        Self(blake3::derive_key("cache-core 2026 CacheKey::from_text v1", text.as_bytes()))
     }
 
     /// All 32 bytes.
@@ -50,8 +47,10 @@ impl CacheKey {
 
     /// The first eight bytes as a number: uniform, so it can pick a shard or a stripe.
     pub const fn prefix(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        match self.0.first_chunk() {
+            Some(prefix) => u64::from_be_bytes(*prefix),
+            None => unreachable!(), // 8 of 32
+        }
     }
 }
 

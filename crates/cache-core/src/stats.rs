@@ -33,10 +33,7 @@ impl CacheStats {
     }
 
     /// Hits of both tiers by lookups; 0.0 before the first.
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "a ratio to show, exact up to 2^52 lookups"
-    )]
+    #[allow(clippy::cast_precision_loss, reason = "a ratio to show, exact up to 2^52 lookups")]
     pub fn hit_rate(&self) -> f64 {
         match self.lookups() {
             0 => 0.0,
@@ -101,12 +98,7 @@ mod tests {
     #[test]
     fn hit_rate_counts_both_tiers_once() {
         assert!(CacheStats::default().hit_rate().abs() < f64::EPSILON);
-        let stats = CacheStats {
-            l1_hits: 6,
-            l2_hits: 2,
-            misses: 2,
-            ..CacheStats::default()
-        };
+        let stats = CacheStats { l1_hits: 6, l2_hits: 2, misses: 2, ..CacheStats::default() };
         assert!((stats.hit_rate() - 0.8).abs() < f64::EPSILON);
     }
 }

@@ -31,10 +31,7 @@ impl Timestamp {
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = duration.as_nanos().div_ceil(1_000_000);
-        Self(
-            self.0
-                .saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
@@ -60,13 +57,8 @@ pub struct SystemClock;
 /// The moment that all `SystemClock`s count from.
 static ORIGIN: std::sync::LazyLock<(Instant, u64)> = std::sync::LazyLock::new(|| {
     // A wall clock before 1970 counts as 1970: entries of other hosts are then merely fresher.
-    let wall = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    (
-        Instant::now(),
-        u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
-    )
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (Instant::now(), u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
 });
 
 impl Clock for SystemClock {
@@ -102,9 +94,7 @@ impl ManualClock {
     /// Moves the clock forward, by whole milliseconds rounded up.
     pub fn advance(&self, by: Duration) {
         let step = |now| Some(Timestamp(now).saturating_add(by).0);
-        let _ = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
     }
 }
 
@@ -143,21 +133,13 @@ mod tests {
     #[test]
     fn part_milliseconds_round_up() {
         let start = Timestamp::from_unix_millis(10);
-        assert_eq!(
-            start
-                .saturating_add(Duration::from_micros(300))
-                .as_unix_millis(),
-            11
-        );
+        assert_eq!(start.saturating_add(Duration::from_micros(300)).as_unix_millis(), 11);
         assert_eq!(start.saturating_add(Duration::ZERO), start);
     }
 
     #[test]
     fn system_clock_is_near_the_wall_clock_and_never_goes_back() {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_millis();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let first = SystemClock.now();
         assert!(u128::from(first.as_unix_millis()).abs_diff(wall) < 60_000);
         assert!(SystemClock.now() >= first);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::{Clock, Codec, LocalTier, RemoteTier, SystemClock};
-use cache_memory::{LocalCache, MemoryCache};
+use cache_memory::LocalCache;
 
 use crate::breaker::BreakerOptions;
 use crate::cache::DualCache;
@@ -19,13 +19,16 @@ pub(crate) type Weigher<V> = Box<dyn Fn(&V) -> u64 + Send + Sync>;
 #[must_use = "nothing is built until `build` is called"]
 pub struct DualBuilder<V, L = LocalCache<V>> {
     memory: Memory<L>,
-    remote: Option<(Arc<dyn RemoteTier>, Arc<dyn Codec<V>>)>,
+    remote: Option<RemoteParts<V>>,
     ttl: Duration,
     remote_deadline: Duration,
     breaker: BreakerOptions,
     weigher: Weigher<V>,
     clock: Arc<dyn Clock>,
 }
+
+/// A remote tier, and how values are encoded for it.
+type RemoteParts<V> = (Arc<dyn RemoteTier>, Arc<dyn Codec<V>>);
 
 /// The memory tier: the caller's, or one that is yet to be made on the cache's own clock.
 enum Memory<L> {
@@ -39,7 +42,7 @@ const DEFAULT_ENTRIES: u64 = 10_000;
 impl<V: Clone + Send + Sync + 'static> DualBuilder<V> {
     pub(crate) fn new() -> Self {
         let memory = |clock| {
-            MemoryCache::builder()
+            LocalCache::local()
                 .max_entries(DEFAULT_ENTRIES)
                 .clock(clock)
                 .build()
@@ -58,7 +61,7 @@ impl<V: Clone + Send + Sync + 'static> DualBuilder<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
-    /// The memory tier. Default: a [`MemoryCache`] of 10,000 entries.
+    /// The memory tier. Default: a [`LocalCache`] of 10,000 entries.
     ///
     /// It has to be on the same clock as the cache.
     pub fn memory<M: LocalTier<V>>(self, memory: M) -> DualBuilder<V, M> {

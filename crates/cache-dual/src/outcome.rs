@@ -75,6 +75,11 @@ pub struct InsertOptions {
 }
 
 impl InsertOptions {
+    /// Nothing set.
+    pub const fn new() -> Self {
+        Self { ttl: None, weight: None }
+    }
+
     /// How long the value is good. Zero stores nothing.
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
@@ -99,7 +104,7 @@ pub struct Fetched<V> {
 impl<V> Fetched<V> {
     /// Stored with the cache's own options.
     pub const fn new(value: V) -> Self {
-        Self { value, options: InsertOptions { ttl: None, weight: None } }
+        Self { value, options: InsertOptions::new() }
     }
 
     /// Stored with these options.

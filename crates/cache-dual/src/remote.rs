@@ -33,7 +33,7 @@ pub(crate) enum RemoteRead<V> {
     Miss(Option<Fence>),
 }
 
-impl<V> Remote<V> {
+impl<V: 'static> Remote<V> {
     pub(crate) fn new(
         tier: Arc<dyn RemoteTier>,
         codec: Arc<dyn Codec<V>>,

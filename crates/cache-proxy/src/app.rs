@@ -11,7 +11,7 @@ use axum::routing::get;
 use cache_core::BoxError;
 use cache_dual::DualCache;
 use cache_dual::codec::Raw;
-use cache_dual::memory::{MemoryCache, Policy};
+use cache_dual::memory::{LocalCache, Policy};
 use cache_dual::redis::RedisTier;
 use cache_llm::{LlmCache, RequestPolicy, ResponsePolicy};
 use cache_tower::{LlmCacheLayer, TenantPolicy};
@@ -96,7 +96,7 @@ impl Server {
 }
 
 fn cache(config: &Config) -> Result<Cache, BoxError> {
-    let memory = MemoryCache::builder()
+    let memory = LocalCache::local()
         .max_entries(config.memory_entries.get())
         .max_weight(config.memory_weight.get())
         .policy(match config.memory_policy {
@@ -126,10 +126,8 @@ fn router(config: &Config, cache: Cache, metrics: PrometheusHandle) -> Result<Ro
         .embedding_ttl(config.embedding_ttl)
         .max_temperature(config.max_temperature);
     let answers = ResponsePolicy::default().max_answer(config.max_answer);
-    let llm = LlmCache::builder(cache.clone())
-        .request_policy(requests)
-        .response_policy(answers)
-        .build();
+    let llm =
+        LlmCache::builder(cache.clone()).request_policy(requests).response_policy(answers).build();
     let layer = LlmCacheLayer::new(llm)
         .name("cache-proxy")
         .namespace(&config.namespace)

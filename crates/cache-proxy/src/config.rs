@@ -20,7 +20,12 @@ pub struct Config {
     pub upstream: Uri,
 
     /// Where to listen. Port 0 lets the system choose; the choice is printed.
-    #[arg(long, env = "CACHE_PROXY_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "CACHE_PROXY_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
     pub listen: SocketAddr,
 
     /// A Redis to share answers through, e.g. redis://:password@host:6379/0. It may be down: it is
@@ -37,11 +42,21 @@ pub struct Config {
     pub tenant: Tenants,
 
     /// Upper bound on the bytes of answers in memory.
-    #[arg(long, env = "CACHE_PROXY_MEMORY_WEIGHT", value_name = "BYTES", default_value = "268435456")]
+    #[arg(
+        long,
+        env = "CACHE_PROXY_MEMORY_WEIGHT",
+        value_name = "BYTES",
+        default_value = "268435456"
+    )]
     pub memory_weight: NonZeroU64,
 
     /// Upper bound on the number of answers in memory.
-    #[arg(long, env = "CACHE_PROXY_MEMORY_ENTRIES", value_name = "COUNT", default_value = "1000000")]
+    #[arg(
+        long,
+        env = "CACHE_PROXY_MEMORY_ENTRIES",
+        value_name = "COUNT",
+        default_value = "1000000"
+    )]
     pub memory_entries: NonZeroU64,
 
     /// Which answers leave memory first when it is full.
@@ -126,7 +141,9 @@ fn upstream(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     match (uri.scheme_str(), uri.host(), uri.query()) {
         (Some("http" | "https"), Some(_), None) => Ok(uri),
-        _ => Err("it has to begin with http:// or https:// and to name a host, without query".into()),
+        _ => {
+            Err("it has to begin with http:// or https:// and to name a host, without query".into())
+        }
     }
 }
 

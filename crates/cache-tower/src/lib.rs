@@ -1,1 +1,50 @@
 //! A tower layer that answers LLM API requests from a cache.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use cache_dual::DualCache;
+//! use cache_llm::LlmCache;
+//! use cache_tower::{Body, LlmCacheLayer};
+//! use http::{Request, Response};
+//! use tower::{Layer, ServiceBuilder, service_fn};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Any service that answers HTTP: a client of the provider, or a whole gateway.
+//! let provider = service_fn(|request: Request<Body>| async move {
+//!     Ok::<_, Infallible>(Response::new(request.into_body()))
+//! });
+//!
+//! let cache = LlmCache::builder(DualCache::builder().build()?).build();
+//! let app = ServiceBuilder::new().layer(LlmCacheLayer::new(cache)).service(provider);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does
+//!
+//! * `POST .../v1/chat/completions` and `.../v1/embeddings` are answered from the cache where an
+//!   equal request of the same tenant was answered before, streams included. Requests to other
+//!   paths reach the inner service untouched.
+//! * Callers with different credentials are different tenants; [`TenantPolicy::Shared`] has to be
+//!   asked for.
+//! * The path with its query, and the headers that answers depend on, count in the key.
+//! * `Cache-Control: no-cache` in a request fetches and stores a new answer, `no-store` does neither
+//!   look nor store.
+//! * Every answer that it handled says so in `Cache-Status` (RFC 9211), hits also in `Age`.
+//! * An answer that is not to be stored goes to the caller as it came: status, headers, body.
+//!
+//! A hit never reaches the inner service, so whatever that does for each request (authentication,
+//! limits, guardrails) belongs in a layer outside of this one if it is to be done for hits too.
+
+mod body;
+mod layer;
+mod origin;
+mod route;
+mod status;
+mod tenant;
+
+pub use body::Body;
+pub use layer::{LlmCacheLayer, LlmCacheService};
+pub use tenant::TenantPolicy;

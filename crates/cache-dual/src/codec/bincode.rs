@@ -56,7 +56,12 @@ mod tests {
 
     #[test]
     fn hostile_bytes_are_errors() {
-        for bytes in [&b""[..], b"\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\xfd\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x00tail"] {
+        for bytes in [
+            &b""[..],
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\xfd\xff\xff\xff\xff\xff\xff\xff\x7f",
+            b"\x00tail",
+        ] {
             let decoded: Result<Vec<String>, _> = Bincode.decode(Bytes::from_static(bytes));
             assert!(decoded.is_err(), "{bytes:?}");
         }

@@ -1,0 +1,194 @@
+//! Two tiers that behave as one.
+
+mod common;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::{Entry, Lifetime, LocalTier, Payload, RemoteTier};
+use cache_dual::codec::{Bincode, Raw};
+use cache_dual::{
+    BreakerOptions, BuildError, Clock, CodecId, DualCache, Fetched, Fulfilled, InsertOptions,
+    Inserted, Lookup, Source,
+};
+use common::{TTL, World, bytes, key};
+
+/// A17: a miss is stored; a fresh process hits L2 once, then its own memory.
+#[tokio::test]
+async fn a_fresh_process_finds_l2_then_l1() {
+    let world = World::new();
+    let first = world.process().cache;
+    assert!(first.get(&key("k")).await.is_none());
+    let fetched =
+        first.get_or_fetch(&key("k"), || async { Ok::<_, Infallible>(bytes("v")) }).await.unwrap();
+    assert_eq!(fetched.source, Source::Origin);
+    assert_eq!(first.get(&key("k")).await.unwrap().source, Source::L1);
+
+    let restarted = world.process().cache;
+    for source in [Source::L2, Source::L1] {
+        let outcome = restarted.get(&key("k")).await.unwrap();
+        assert_eq!((outcome.value, outcome.source), (bytes("v"), source));
+    }
+}
+
+/// A23, F13, F14: what a fill keeps is what is left, in both tiers, to the millisecond.
+#[tokio::test]
+async fn a_fill_keeps_the_remaining_life() {
+    let world = World::new();
+    let options = InsertOptions::default().ttl(Duration::from_millis(1500));
+    assert_eq!(world.process().cache.insert(key("k"), bytes("v"), options).await, Inserted::Stored);
+
+    world.clock.advance(Duration::from_millis(1000));
+    let late = world.process();
+    let filled = late.cache.get(&key("k")).await.unwrap();
+    let now = late.cache.now();
+    assert_eq!(filled.age(now), Duration::from_millis(1000));
+    assert_eq!(filled.remaining(now), Duration::from_millis(500));
+
+    world.clock.advance(Duration::from_millis(499));
+    assert_eq!(late.cache.get(&key("k")).await.unwrap().source, Source::L1);
+    world.clock.advance(Duration::from_millis(1));
+    assert!(late.cache.get(&key("k")).await.is_none());
+    assert!(world.process().cache.get(&key("k")).await.is_none());
+}
+
+/// A24 as options: a fetch says how long its value is good.
+#[tokio::test]
+async fn a_fetch_sets_its_own_ttl() {
+    let world = World::new();
+    let cache = world.process().cache;
+    let short = InsertOptions::default().ttl(Duration::from_secs(1));
+    let fetch = || async { Ok::<_, Infallible>(Fetched::new(bytes("v")).options(short)) };
+    let outcome = cache.get_or_fetch_with(&key("k"), fetch).await.unwrap();
+    assert_eq!(outcome.remaining(cache.now()), Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(1));
+    assert!(cache.get(&key("k")).await.is_none());
+}
+
+/// What has no time to live is handed out and not kept.
+#[tokio::test]
+async fn a_ttl_of_zero_stores_nothing() {
+    let world = World::new();
+    let cache = world.process().cache;
+    let never = InsertOptions::default().ttl(Duration::ZERO);
+    let fetch = || async { Ok::<_, Infallible>(Fetched::new(bytes("v")).options(never)) };
+    assert_eq!(cache.get_or_fetch_with(&key("k"), fetch).await.unwrap().value, "v");
+    assert!(cache.get(&key("k")).await.is_none());
+    assert!(world.remote.get(&key("k")).await.unwrap().entry.is_none());
+}
+
+/// A29: what another codec wrote is a counted miss, and is left alone.
+#[tokio::test]
+async fn an_entry_of_another_codec_is_a_counted_miss() {
+    let world = World::new();
+    let payload = Payload { codec: CodecId(99), bytes: bytes("?") };
+    let foreign = Entry::new(payload, world.clock.now(), Lifetime::new(TTL));
+    world.remote.put(&key("k"), &foreign).await.unwrap();
+    let cache = world.process().cache;
+    assert!(cache.get(&key("k")).await.is_none());
+    let stats = cache.stats();
+    assert_eq!((stats.misses, stats.l2.undecodable, stats.l2.errors), (1, 1, 0));
+    assert!(world.remote.get(&key("k")).await.unwrap().entry.is_some());
+}
+
+/// A29: so is a payload that does not decode; the next fetch replaces it.
+#[tokio::test]
+async fn a_broken_payload_is_replaced_by_the_next_fetch() {
+    let world = World::new();
+    let broken = Payload { codec: CodecId::BINCODE, bytes: bytes("\u{7f}") };
+    let entry = Entry::new(broken, world.clock.now(), Lifetime::new(TTL));
+    world.remote.put(&key("k"), &entry).await.unwrap();
+    let cache: DualCache<String> = DualCache::builder()
+        .clock(world.clock.clone())
+        .remote(world.remote.clone(), Bincode)
+        .build()
+        .unwrap();
+    let fetch = || async { Ok::<_, Infallible>("whole".to_owned()) };
+    assert_eq!(cache.get_or_fetch(&key("k"), fetch).await.unwrap().source, Source::Origin);
+    let restarted: DualCache<String> = DualCache::builder()
+        .clock(world.clock.clone())
+        .remote(world.remote.clone(), Bincode)
+        .build()
+        .unwrap();
+    assert_eq!(restarted.get(&key("k")).await.unwrap().value, "whole");
+}
+
+/// A32: hits share one allocation.
+#[tokio::test]
+async fn hits_share_one_allocation() {
+    let cache: DualCache<Arc<str>> = DualCache::builder().build().unwrap();
+    let value: Arc<str> = "v".into();
+    let _ = cache.insert(key("k"), value.clone(), InsertOptions::default()).await;
+    for _ in 0..2 {
+        assert!(Arc::ptr_eq(&cache.get(&key("k")).await.unwrap().value, &value));
+    }
+}
+
+/// A value heavier than memory may be still goes to the remote tier, and is found there.
+#[tokio::test]
+async fn what_is_too_heavy_for_memory_is_kept_remotely() {
+    let world = World::new();
+    let memory = LocalCache::local().max_weight(10_000).clock(world.clock.clone()).build().unwrap();
+    let cache = DualCache::builder()
+        .memory(memory)
+        .remote(world.remote.clone(), Raw)
+        .clock(world.clock.clone())
+        .weigher(|value: &bytes::Bytes| value.len() as u64)
+        .build()
+        .unwrap();
+    let Lookup::Miss(ticket) = cache.lookup(&key("k")).await else { panic!("a hit") };
+    let big = bytes(&"x".repeat(10_001));
+    let fulfilled = cache.fulfil(ticket, big.clone(), InsertOptions::default()).await;
+    assert_eq!(fulfilled, Fulfilled::TooHeavy);
+    assert_eq!(cache.stats().l1.evictions.too_heavy, 1);
+    let outcome = cache.get(&key("k")).await.unwrap();
+    assert_eq!((outcome.value, outcome.source), (big, Source::L2));
+}
+
+/// A71: clones share state.
+#[tokio::test]
+async fn clones_share_state() {
+    let cache = World::new().process().cache;
+    let _ = cache.clone().insert(key("k"), bytes("v"), InsertOptions::default()).await;
+    assert!(cache.get(&key("k")).await.is_some());
+    assert_eq!(cache.clone().stats(), cache.stats());
+}
+
+/// A70: nothing keeps a dropped cache alive.
+#[tokio::test]
+async fn dropping_the_cache_frees_it() {
+    let process = World::new().process();
+    let value: Arc<str> = "v".into();
+    let cache: DualCache<Arc<str>> = DualCache::builder().build().unwrap();
+    let _ = cache.insert(key("k"), value.clone(), InsertOptions::default()).await;
+    drop((process, cache));
+    assert_eq!(Arc::strong_count(&value), 1);
+}
+
+/// A70: nor does the memory tier that was handed in outlive its last handle by accident.
+#[tokio::test]
+async fn memory_that_was_handed_in_is_the_one_in_use() {
+    let process = World::new().process();
+    let _ = process.cache.insert(key("k"), bytes("v"), InsertOptions::default()).await;
+    assert_eq!(LocalTier::len(&process.memory), 1);
+}
+
+/// A116: options that make no sense are refused when the cache is built.
+#[test]
+fn senseless_options_are_refused() {
+    let builder = DualCache::<bytes::Bytes>::builder;
+    let zero = Duration::ZERO;
+    let cases = [
+        (builder().default_ttl(zero), BuildError::ZeroTtl),
+        (builder().remote_deadline(zero), BuildError::ZeroDeadline),
+        (builder().breaker(BreakerOptions::default().failures(0)), BuildError::ZeroBreaker),
+        (
+            builder().breaker(BreakerOptions::default().probe_interval(zero)),
+            BuildError::ZeroBreaker,
+        ),
+    ];
+    for (builder, expected) in cases {
+        assert_eq!(builder.build().unwrap_err(), expected);
+    }
+}
