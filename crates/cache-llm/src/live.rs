@@ -106,9 +106,7 @@ impl Live {
             grown: watch::Sender::new(()),
             drained: Notify::new(),
         }));
-        let reader = live
-            .join()
-            .expect("a new stream has room for its first reader");
+        let reader = live.join().expect("a new stream has room for its first reader");
         tokio::spawn(pump(EndGuard::new(Arc::clone(&live.0)), upstream, on_end));
         (live, reader)
     }
@@ -280,8 +278,7 @@ impl Log {
     }
 
     fn chunk(&self, position: u64) -> Option<&Bytes> {
-        self.chunks
-            .get(usize::try_from(position - self.dropped).ok()?)
+        self.chunks.get(usize::try_from(position - self.dropped).ok()?)
     }
 }
 
@@ -293,10 +290,7 @@ struct EndGuard {
 
 impl EndGuard {
     fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            end: Err(LiveError::Lost),
-        }
+        Self { shared, end: Err(LiveError::Lost) }
     }
 }
 
@@ -340,10 +334,8 @@ impl Reader {
 
     /// The rest as a stream of its own.
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, LiveError>> {
-        unfold(self, |mut reader| async move {
-            reader.next().await.map(|item| (item, reader))
-        })
-        .boxed()
+        unfold(self, |mut reader| async move { reader.next().await.map(|item| (item, reader)) })
+            .boxed()
     }
 
     fn look(&mut self) -> Found {
@@ -388,8 +380,6 @@ impl Drop for Reader {
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("position", &self.position)
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").field("position", &self.position).finish_non_exhaustive()
     }
 }

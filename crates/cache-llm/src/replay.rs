@@ -55,10 +55,7 @@ impl Stream for Replay {
 fn first_event_end(bytes: &[u8]) -> usize {
     let mut at = 0;
     let mut in_event = false;
-    while let Some(length) = bytes[at..]
-        .iter()
-        .position(|&byte| byte == b'\n' || byte == b'\r')
-    {
+    while let Some(length) = bytes[at..].iter().position(|&byte| byte == b'\n' || byte == b'\r') {
         let line_end = at + length;
         at = line_end + 1;
         if bytes[line_end] == b'\r' && bytes.get(at) == Some(&b'\n') {

@@ -47,7 +47,7 @@ pub struct Asked {
 ///
 /// | rule | default | changed with |
 /// |---|---|---|
-/// | largest answer | 4 MiB | [`max_bytes`](Self::max_bytes) |
+/// | largest answer | 4 MiB | [`max_answer`](Self::max_answer) |
 /// | good finish reasons | `stop`, `tool_calls`, `function_call` | [`also_accept`](Self::also_accept) |
 /// | `length` | only if the request set a token limit | [`store_truncated`](Self::store_truncated) |
 /// | refusals | not stored | [`store_refusals`](Self::store_refusals) |
@@ -75,19 +75,14 @@ pub struct ResponsePolicy {
 
 impl Default for ResponsePolicy {
     fn default() -> Self {
-        Self {
-            max_bytes: 4 << 20,
-            also_accepted: Vec::new(),
-            truncated: false,
-            refusals: false,
-        }
+        Self { max_bytes: 4 << 20, also_accepted: Vec::new(), truncated: false, refusals: false }
     }
 }
 
 impl ResponsePolicy {
     /// The largest answer that is kept, in bytes; also the most that is held of one answer on its
     /// way. Default: 4 MiB.
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
+    pub fn max_answer(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
@@ -142,9 +137,7 @@ impl ResponsePolicy {
     /// Why not.
     pub fn judge(&self, asked: &Asked, body: &[u8]) -> Result<(), NotStored> {
         if body.len() > self.max_bytes {
-            return Err(NotStored::TooLarge {
-                limit: self.max_bytes,
-            });
+            return Err(NotStored::TooLarge { limit: self.max_bytes });
         }
         match (asked.transport, asked.kind) {
             (Transport::Stream, _) => self.judge_stream(asked, [body]),
@@ -165,15 +158,11 @@ impl ResponsePolicy {
     pub fn judge_recorded(&self, asked: &Asked, pieces: &[Bytes]) -> Result<Bytes, NotStored> {
         let length = pieces.iter().map(Bytes::len).sum::<usize>();
         if length > self.max_bytes {
-            return Err(NotStored::TooLarge {
-                limit: self.max_bytes,
-            });
+            return Err(NotStored::TooLarge { limit: self.max_bytes });
         }
         self.judge_stream(asked, pieces.iter().map(|piece| &**piece))?;
         let mut whole = Vec::with_capacity(length);
-        pieces
-            .iter()
-            .for_each(|piece| whole.extend_from_slice(piece));
+        pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
         Ok(whole.into())
     }
 
@@ -205,10 +194,7 @@ impl ResponsePolicy {
     /// Whether an answer may end for this reason.
     pub(crate) fn accepts(&self, finish_reason: &str) -> bool {
         matches!(finish_reason, "stop" | "tool_calls" | "function_call")
-            || self
-                .also_accepted
-                .iter()
-                .any(|accepted| **accepted == *finish_reason)
+            || self.also_accepted.iter().any(|accepted| **accepted == *finish_reason)
     }
 }
 
@@ -239,8 +225,7 @@ impl StreamJudge {
             self.done = true;
             return Ok(());
         }
-        self.choices
-            .add_chunk(wire::parse::<Frame<'_>>(event.data)?);
+        self.choices.add_chunk(wire::parse::<Frame<'_>>(event.data)?);
         Ok(())
     }
 

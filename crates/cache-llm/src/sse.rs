@@ -53,9 +53,7 @@ pub struct Event<'a> {
 /// Prompts and answers stay out of logs, so only lengths are shown.
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event")
-            .field("data_bytes", &self.data.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Event").field("data_bytes", &self.data.len()).finish_non_exhaustive()
     }
 }
 
@@ -172,10 +170,7 @@ impl SseParser {
         if event.too_large {
             on_event(Err(EventTooLarge { limit: self.limit }));
         } else if event.data_lines > 0 {
-            on_event(Ok(Event {
-                name: &event.name,
-                data: held.unwrap_or(&event.data),
-            }));
+            on_event(Ok(Event { name: &event.name, data: held.unwrap_or(&event.data) }));
         }
         event.name.clear();
         event.data.clear();

@@ -14,10 +14,7 @@ type Item = Result<Bytes, BoxError>;
 
 /// An upstream that is fed by hand. Dropping the sender ends it; a dropped upstream closes the
 /// sender. It holds one chunk, so `send` returns once the one before was read.
-fn upstream() -> (
-    mpsc::Sender<Item>,
-    impl Stream<Item = Item> + Send + 'static,
-) {
+fn upstream() -> (mpsc::Sender<Item>, impl Stream<Item = Item> + Send + 'static) {
     let (send, receive) = mpsc::channel(1);
     let items = stream::unfold(receive, |mut receive: mpsc::Receiver<Item>| async {
         receive.recv().await.map(|item| (item, receive))
@@ -25,14 +22,7 @@ fn upstream() -> (
     (send, items)
 }
 
-fn start(
-    max_bytes: usize,
-) -> (
-    mpsc::Sender<Item>,
-    Live,
-    Reader,
-    oneshot::Receiver<Recording>,
-) {
+fn start(max_bytes: usize) -> (mpsc::Sender<Item>, Live, Reader, oneshot::Receiver<Recording>) {
     let (feed, upstream) = upstream();
     let (tell, told) = oneshot::channel();
     let (live, reader) = Live::start(upstream, max_bytes, |recording| async {
@@ -76,9 +66,7 @@ async fn late_joiners_get_identical_bytes() {
     assert_eq!(second.await.unwrap().unwrap(), b"abc");
     assert_eq!(third.await.unwrap().unwrap(), b"abc");
     assert_eq!(ended(told.await.unwrap()), b"abc");
-    let after = live
-        .join()
-        .expect("the log is whole, so it can still be read");
+    let after = live.join().expect("the log is whole, so it can still be read");
     assert_eq!(read_all(after).await.unwrap(), b"abc");
 }
 
@@ -98,19 +86,12 @@ async fn failure_reaches_every_reader() {
     let (feed, live, first, told) = start(1024);
     let second = live.join().unwrap();
     feed.send(chunk("a")).await.unwrap();
-    feed.send(Err(io::Error::from(io::ErrorKind::ConnectionReset).into()))
-        .await
-        .unwrap();
+    feed.send(Err(io::Error::from(io::ErrorKind::ConnectionReset).into())).await.unwrap();
     for mut reader in [first, second] {
         assert_eq!(reader.next().await.unwrap().unwrap(), "a");
         let error = reader.next().await.unwrap().unwrap_err();
-        let LiveError::Upstream(source) = error else {
-            panic!("{error:?}")
-        };
-        assert!(
-            source.downcast_ref::<io::Error>().is_some(),
-            "the source stays typed"
-        );
+        let LiveError::Upstream(source) = error else { panic!("{error:?}") };
+        assert!(source.downcast_ref::<io::Error>().is_some(), "the source stays typed");
         assert!(reader.next().await.is_none(), "once");
     }
     assert!(matches!(told.await.unwrap(), Recording::Broken));
@@ -130,10 +111,7 @@ async fn last_reader_leaving_drops_the_upstream() {
     assert!(!feed.is_closed());
     drop(second);
     feed.closed().await;
-    assert!(
-        live.join().is_none(),
-        "nobody can join what is being dropped"
-    );
+    assert!(live.join().is_none(), "nobody can join what is being dropped");
     match told.await.unwrap() {
         Recording::Abandoned(pieces) => assert_eq!(pieces.concat(), b"ab"),
         other => panic!("{other:?}"),
@@ -170,11 +148,7 @@ async fn slow_reader_of_a_large_stream_keeps_memory_bounded() {
         for _ in 0..50 {
             yield_now().await;
         }
-        assert!(
-            live.held_bytes() <= LIMIT + CHUNK,
-            "{} bytes are held",
-            live.held_bytes()
-        );
+        assert!(live.held_bytes() <= LIMIT + CHUNK, "{} bytes are held", live.held_bytes());
         seen.extend_from_slice(&slow.next().await.unwrap().unwrap());
     }
     feeding.await.unwrap();
@@ -200,10 +174,7 @@ async fn slow_reader_leaving_lets_the_rest_go_on() {
     for _ in 0..100 {
         yield_now().await;
     }
-    assert!(
-        !feeding.is_finished(),
-        "the slow reader holds the upstream up"
-    );
+    assert!(!feeding.is_finished(), "the slow reader holds the upstream up");
     drop(slow);
     assert_eq!(fast.await.unwrap().unwrap().len(), 500);
     feeding.await.unwrap();
@@ -240,9 +211,8 @@ async fn below_the_limit_the_upstream_runs_ahead() {
 #[tokio::test]
 async fn panic_of_the_upstream_is_an_error() {
     let upstream = stream::once(async { chunk("a") }).chain(stream::once(async { panic!("boom") }));
-    let (live, reader) = Live::start(upstream, 100, |_| async {
-        unreachable!("no end, no recording")
-    });
+    let (live, reader) =
+        Live::start(upstream, 100, |_| async { unreachable!("no end, no recording") });
     let mut reader = reader.into_stream();
     assert_eq!(reader.next().await.unwrap().unwrap(), "a");
     assert!(matches!(reader.next().await, Some(Err(LiveError::Lost))));
@@ -275,8 +245,7 @@ async fn storing_starts_before_the_end_and_does_not_delay_it() {
     assert_eq!(read_all(reader).await.unwrap(), b"a");
     assert_eq!(stored.load(std::sync::atomic::Ordering::SeqCst), 1);
     go_on.send(()).unwrap();
-    told.await
-        .expect("storing goes on when the last reader is gone");
+    told.await.expect("storing goes on when the last reader is gone");
 }
 
 /// A43: a thousand readers at different paces on several threads, all with the same bytes.

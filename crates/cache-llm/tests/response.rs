@@ -9,14 +9,8 @@ const CHAT: Asked = Asked {
     token_limit: false,
     results: None,
 };
-const STREAM: Asked = Asked {
-    transport: Transport::Stream,
-    ..CHAT
-};
-const EMBEDDINGS: Asked = Asked {
-    kind: AnswerKind::Embeddings,
-    ..CHAT
-};
+const STREAM: Asked = Asked { transport: Transport::Stream, ..CHAT };
+const EMBEDDINGS: Asked = Asked { kind: AnswerKind::Embeddings, ..CHAT };
 
 fn judge(asked: &Asked, body: &str) -> Result<(), NotStored> {
     ResponsePolicy::default().judge(asked, body.as_bytes())
@@ -64,18 +58,9 @@ fn plain_chat() {
     let hello = r#"{"role":"assistant","content":"Hello","refusal":null}"#;
     let cases = [
         (choice(hello, r#""stop""#), Ok(())),
-        (
-            choice(r#"{"content":[{"type":"text","text":"a"}]}"#, r#""stop""#),
-            Ok(()),
-        ),
-        (
-            choice(r#"{"content":null,"audio":{"id":"a"}}"#, r#""stop""#),
-            Ok(()),
-        ),
-        (
-            choice(hello, r#""content_filter""#),
-            reason("content_filter"),
-        ),
+        (choice(r#"{"content":[{"type":"text","text":"a"}]}"#, r#""stop""#), Ok(())),
+        (choice(r#"{"content":null,"audio":{"id":"a"}}"#, r#""stop""#), Ok(())),
+        (choice(hello, r#""content_filter""#), reason("content_filter")),
         (choice(hello, r#""error""#), reason("error")),
         (
             choice(hello, r#""insufficient_system_resource""#),
@@ -84,51 +69,24 @@ fn plain_chat() {
         (choice(hello, r#""length""#), Err(NotStored::Truncated)),
         (choice(hello, "null"), Err(NotStored::Unfinished)),
         (choice(hello, r#""""#), Err(NotStored::Unfinished)),
-        (
-            choice(r#"{"content":""}"#, r#""stop""#),
-            Err(NotStored::Empty),
-        ),
-        (
-            choice(r#"{"content":null,"tool_calls":[]}"#, r#""stop""#),
-            Err(NotStored::Empty),
-        ),
-        (
-            choice(r#"{"content":[]}"#, r#""stop""#),
-            Err(NotStored::Empty),
-        ),
+        (choice(r#"{"content":""}"#, r#""stop""#), Err(NotStored::Empty)),
+        (choice(r#"{"content":null,"tool_calls":[]}"#, r#""stop""#), Err(NotStored::Empty)),
+        (choice(r#"{"content":[]}"#, r#""stop""#), Err(NotStored::Empty)),
         (choice("null", r#""stop""#), Err(NotStored::Empty)),
-        (
-            choice(r#"{"content":"","reasoning_content":"hm"}"#, r#""stop""#),
-            Err(NotStored::Empty),
-        ),
-        (
-            choice(r#"{"content":null,"refusal":"No."}"#, r#""stop""#),
-            Err(NotStored::Refusal),
-        ),
+        (choice(r#"{"content":"","reasoning_content":"hm"}"#, r#""stop""#), Err(NotStored::Empty)),
+        (choice(r#"{"content":null,"refusal":"No."}"#, r#""stop""#), Err(NotStored::Refusal)),
         (answer(""), Err(NotStored::Unexpected)),
-        (
-            r#"{"error":{"message":"busy"}}"#.into(),
-            Err(NotStored::ErrorObject),
-        ),
+        (r#"{"error":{"message":"busy"}}"#.into(), Err(NotStored::ErrorObject)),
         (r#"{"error":null}"#.into(), Err(NotStored::Unexpected)),
-        (
-            r#"{"object":"list","data":[]}"#.into(),
-            Err(NotStored::Unexpected),
-        ),
+        (r#"{"object":"list","data":[]}"#.into(), Err(NotStored::Unexpected)),
         (r#"{"choices":{}}"#.into(), Err(NotStored::Unexpected)),
-        (
-            r#"{"choices":[],"choices":[]}"#.into(),
-            Err(NotStored::Unexpected),
-        ),
+        (r#"{"choices":[],"choices":[]}"#.into(), Err(NotStored::Unexpected)),
         ("[]".into(), Err(NotStored::Unexpected)),
         ("null".into(), Err(NotStored::Unexpected)),
         ("<html>".into(), Err(NotStored::NotJson)),
         (String::new(), Err(NotStored::NotJson)),
         (choice(hello, r#""stop""#) + "{}", Err(NotStored::NotJson)),
-        (
-            choice(hello, r#""stop""#)[..90].into(),
-            Err(NotStored::NotJson),
-        ),
+        (choice(hello, r#""stop""#)[..90].into(), Err(NotStored::NotJson)),
     ];
     for (body, expected) in cases {
         assert_eq!(judge(&CHAT, &body), expected, "{body}");
@@ -151,25 +109,13 @@ fn not_utf8() {
 /// A55: `length` is the answer asked for when the request set the limit itself.
 #[test]
 fn length_by_request() {
-    let asked = Asked {
-        token_limit: true,
-        ..CHAT
-    };
+    let asked = Asked { token_limit: true, ..CHAT };
     let cut = choice(r#"{"content":"Hel"}"#, r#""length""#);
     assert_eq!(judge(&asked, &cut), Ok(()));
     let empty = choice(r#"{"content":""}"#, r#""length""#);
     assert_eq!(judge(&asked, &empty), Err(NotStored::Empty));
     let streamed = stream(&[HELLO, r#"{"index":0,"delta":{},"finish_reason":"length"}"#]);
-    assert_eq!(
-        judge(
-            &Asked {
-                token_limit: true,
-                ..STREAM
-            },
-            &streamed
-        ),
-        Ok(())
-    );
+    assert_eq!(judge(&Asked { token_limit: true, ..STREAM }, &streamed), Ok(()));
     assert_eq!(judge(&STREAM, &streamed), Err(NotStored::Truncated));
 }
 
@@ -180,19 +126,13 @@ fn rules_are_settings() {
         .store_truncated(true)
         .store_refusals(true)
         .also_accept("eos")
-        .max_bytes(400);
+        .max_answer(400);
     let judge = |body: &str| policy.judge(&CHAT, body.as_bytes());
     assert_eq!(judge(&choice(r#"{"content":"a"}"#, r#""length""#)), Ok(()));
     assert_eq!(judge(&choice(r#"{"refusal":"No."}"#, r#""stop""#)), Ok(()));
     assert_eq!(judge(&choice(r#"{"content":"a"}"#, r#""eos""#)), Ok(()));
-    assert_eq!(
-        judge(&choice(r#"{"content":"a"}"#, r#""eos_token""#)),
-        reason("eos_token")
-    );
-    let long = choice(
-        &format!(r#"{{"content":"{}"}}"#, "a".repeat(400)),
-        r#""stop""#,
-    );
+    assert_eq!(judge(&choice(r#"{"content":"a"}"#, r#""eos_token""#)), reason("eos_token"));
+    let long = choice(&format!(r#"{{"content":"{}"}}"#, "a".repeat(400)), r#""stop""#);
     assert_eq!(judge(&long), Err(NotStored::TooLarge { limit: 400 }));
 }
 
@@ -207,11 +147,7 @@ fn tool_calls() {
         judge(&CHAT, &choice(&calls, r#""tool_calls""#))
     };
     assert_eq!(call(r#""{\"city\":\"Paris\"}""#), Ok(()));
-    assert_eq!(
-        call(r#"{"city":"Paris"}"#),
-        Ok(()),
-        "an object, as some providers send it"
-    );
+    assert_eq!(call(r#"{"city":"Paris"}"#), Ok(()), "an object, as some providers send it");
     assert_eq!(call(r#""{\"city\":""#), Err(NotStored::ToolArguments));
     assert_eq!(call(r#""""#), Err(NotStored::ToolArguments));
     assert_eq!(call("null"), Err(NotStored::ToolArguments));
@@ -228,42 +164,21 @@ fn tool_calls() {
 /// A54: with n > 1 the answer is stored whole or not at all.
 #[test]
 fn several_choices() {
-    let two = Asked {
-        results: Some(2),
-        ..CHAT
-    };
+    let two = Asked { results: Some(2), ..CHAT };
     let good = r#"{"index":0,"message":{"content":"a"},"finish_reason":"stop"}"#;
     let bad = r#"{"index":1,"message":{"content":"b"},"finish_reason":"content_filter"}"#;
     let both = format!("{good},{}", good.replace(":0", ":1"));
     assert_eq!(judge(&two, &answer(&both)), Ok(()));
-    assert_eq!(
-        judge(&two, &answer(good)),
-        Err(NotStored::Results { asked: 2, got: 1 })
-    );
-    assert_eq!(
-        judge(&two, &answer(&format!("{good},{bad}"))),
-        reason("content_filter")
-    );
-    assert_eq!(
-        judge(&two, &answer(&format!("{good},{good}"))),
-        Err(NotStored::Unexpected)
-    );
+    assert_eq!(judge(&two, &answer(good)), Err(NotStored::Results { asked: 2, got: 1 }));
+    assert_eq!(judge(&two, &answer(&format!("{good},{bad}"))), reason("content_filter"));
+    assert_eq!(judge(&two, &answer(&format!("{good},{good}"))), Err(NotStored::Unexpected));
 
-    let two = Asked {
-        results: Some(2),
-        ..STREAM
-    };
+    let two = Asked { results: Some(2), ..STREAM };
     let other = |chunk: &str| chunk.replace("\"index\":0", "\"index\":1");
     let chunks = [HELLO, &other(HELLO), STOP, &other(STOP)];
     assert_eq!(judge(&two, &stream(&chunks)), Ok(()));
-    assert_eq!(
-        judge(&two, &stream(&chunks[..3])),
-        Err(NotStored::Unfinished)
-    );
-    assert_eq!(
-        judge(&two, &stream(&[HELLO, STOP])),
-        Err(NotStored::Results { asked: 2, got: 1 })
-    );
+    assert_eq!(judge(&two, &stream(&chunks[..3])), Err(NotStored::Unfinished));
+    assert_eq!(judge(&two, &stream(&[HELLO, STOP])), Err(NotStored::Results { asked: 2, got: 1 }));
 }
 
 /// A50, A55, F11: a stream is stored when it ended cleanly, and is judged like a plain answer.
@@ -274,10 +189,7 @@ fn streams() {
     let cases = [
         (good.clone(), Ok(())),
         (good.replace('\n', "\r\n"), Ok(())),
-        (
-            good.replace("data: [DONE]", &format!("{usage}\n\ndata: [DONE]")),
-            Ok(()),
-        ),
+        (good.replace("data: [DONE]", &format!("{usage}\n\ndata: [DONE]")), Ok(())),
         (format!(": keep-alive\n\n{good}"), Ok(())),
         // Cut anywhere.
         (open_stream(&[HELLO]), Err(NotStored::Cut)),
@@ -290,10 +202,7 @@ fn streams() {
         (good.clone() + &good, Err(NotStored::Unexpected)),
         // Errors on the way, said in any of the usual manners.
         (
-            good.replace(
-                "data: [DONE]",
-                "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]",
-            ),
+            good.replace("data: [DONE]", "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]"),
             Err(NotStored::ErrorObject),
         ),
         (
@@ -301,23 +210,11 @@ fn streams() {
             Err(NotStored::ErrorObject),
         ),
         (good.replace("\"stop\"", "\"error\""), reason("error")),
-        (
-            good.replace("\"stop\"", "\"content_filter\""),
-            reason("content_filter"),
-        ),
-        (
-            good.replace("data: [DONE]", "data: oops\n\ndata: [DONE]"),
-            Err(NotStored::NotJson),
-        ),
-        (
-            good.replace("\"content\":", "\"refusal\":"),
-            Err(NotStored::Refusal),
-        ),
+        (good.replace("\"stop\"", "\"content_filter\""), reason("content_filter")),
+        (good.replace("data: [DONE]", "data: oops\n\ndata: [DONE]"), Err(NotStored::NotJson)),
+        (good.replace("\"content\":", "\"refusal\":"), Err(NotStored::Refusal)),
         // A plain answer is not a stream.
-        (
-            choice(r#"{"content":"a"}"#, r#""stop""#),
-            Err(NotStored::Cut),
-        ),
+        (choice(r#"{"content":"a"}"#, r#""stop""#), Err(NotStored::Cut)),
     ];
     for (body, expected) in cases {
         assert_eq!(judge(&STREAM, &body), expected, "{body}");
@@ -335,17 +232,9 @@ fn streamed_tool_calls() {
         .replace('\n', "")
     };
     let end = STOP.replace("stop", "tool_calls");
-    let [a, b, c, d] = [
-        part(0, r#"{\"a\""#),
-        part(1, "{"),
-        part(0, ":1}"),
-        part(1, "}"),
-    ];
+    let [a, b, c, d] = [part(0, r#"{\"a\""#), part(1, "{"), part(0, ":1}"), part(1, "}")];
     assert_eq!(judge(&STREAM, &stream(&[&a, &b, &c, &d, &end])), Ok(()));
-    assert_eq!(
-        judge(&STREAM, &stream(&[&a, &b, &c, &end])),
-        Err(NotStored::ToolArguments)
-    );
+    assert_eq!(judge(&STREAM, &stream(&[&a, &b, &c, &end])), Err(NotStored::ToolArguments));
 }
 
 /// A50: half a stream is not stored, wherever it is cut, and in whatever pieces it came.
@@ -355,9 +244,7 @@ fn every_prefix_of_a_stream_is_refused() {
     let whole = Bytes::from(stream(&[HELLO, STOP]));
     for end in 0..whole.len() {
         let pieces: Vec<_> = whole[..end].chunks(7).map(Bytes::copy_from_slice).collect();
-        policy
-            .judge_recorded(&STREAM, &pieces)
-            .expect_err("a part was taken for the whole");
+        policy.judge_recorded(&STREAM, &pieces).expect_err("a part was taken for the whole");
     }
     let pieces: Vec<_> = whole.chunks(7).map(Bytes::copy_from_slice).collect();
     assert_eq!(policy.judge_recorded(&STREAM, &pieces), Ok(whole));
@@ -370,23 +257,14 @@ fn embedding_answers() {
         format!(r#"{{"object":"embedding","index":{index},"embedding":{vector}}}"#)
     };
     let list = |items: &[String]| {
-        format!(
-            r#"{{"object":"list","data":[{}],"model":"e","usage":{{}}}}"#,
-            items.join(",")
-        )
+        format!(r#"{{"object":"list","data":[{}],"model":"e","usage":{{}}}}"#, items.join(","))
     };
-    let two = Asked {
-        results: Some(2),
-        ..EMBEDDINGS
-    };
+    let two = Asked { results: Some(2), ..EMBEDDINGS };
     let good = list(&[item(0, "[0.1,-2e-3]"), item(1, r#""AACAPw==""#)]);
     assert_eq!(judge(&two, &good), Ok(()));
     assert_eq!(judge(&EMBEDDINGS, &good), Ok(()));
     let one = list(&[item(0, "[1]")]);
-    assert_eq!(
-        judge(&two, &one),
-        Err(NotStored::Results { asked: 2, got: 1 })
-    );
+    assert_eq!(judge(&two, &one), Err(NotStored::Results { asked: 2, got: 1 }));
     for bad in [
         list(&[]),
         list(&[item(0, "[]")]),
@@ -397,20 +275,10 @@ fn embedding_answers() {
         list(&[item(7, "[1]")]),
         r#"{"object":"list"}"#.into(),
     ] {
-        assert_eq!(
-            judge(&EMBEDDINGS, &bad),
-            Err(NotStored::Unexpected),
-            "{bad}"
-        );
+        assert_eq!(judge(&EMBEDDINGS, &bad), Err(NotStored::Unexpected), "{bad}");
     }
-    assert_eq!(
-        judge(&EMBEDDINGS, r#"{"error":{}}"#),
-        Err(NotStored::ErrorObject)
-    );
-    assert_eq!(
-        judge(&EMBEDDINGS, &list(&[item(0, "[1e999]")])),
-        Err(NotStored::NotJson)
-    );
+    assert_eq!(judge(&EMBEDDINGS, r#"{"error":{}}"#), Err(NotStored::ErrorObject));
+    assert_eq!(judge(&EMBEDDINGS, &list(&[item(0, "[1e999]")])), Err(NotStored::NotJson));
 }
 
 /// A55: what the head says is enough to refuse.
@@ -420,34 +288,16 @@ fn heads() {
     assert_eq!(policy.judge_head(&CHAT, 200, false, false), Ok(()));
     assert_eq!(policy.judge_head(&STREAM, 200, true, false), Ok(()));
     for status in [201, 204, 302, 400, 401, 429, 500, 503] {
-        assert_eq!(
-            policy.judge_head(&CHAT, status, false, false),
-            Err(NotStored::Status(status))
-        );
+        assert_eq!(policy.judge_head(&CHAT, status, false, false), Err(NotStored::Status(status)));
     }
-    assert_eq!(
-        policy.judge_head(&CHAT, 200, true, false),
-        Err(NotStored::Transport)
-    );
-    assert_eq!(
-        policy.judge_head(&STREAM, 200, false, false),
-        Err(NotStored::Transport)
-    );
-    assert_eq!(
-        policy.judge_head(&CHAT, 200, false, true),
-        Err(NotStored::Encoded)
-    );
+    assert_eq!(policy.judge_head(&CHAT, 200, true, false), Err(NotStored::Transport));
+    assert_eq!(policy.judge_head(&STREAM, 200, false, false), Err(NotStored::Transport));
+    assert_eq!(policy.judge_head(&CHAT, 200, false, true), Err(NotStored::Encoded));
 }
 
 /// A78, A79: messages and labels hold nothing of the answer but the finish reason.
 #[test]
 fn reasons_are_readable() {
-    assert_eq!(
-        NotStored::Status(503).to_string(),
-        "the status is 503, not 200"
-    );
-    assert_eq!(
-        NotStored::FinishReason("secret".into()).label(),
-        "finish_reason"
-    );
+    assert_eq!(NotStored::Status(503).to_string(), "the status is 503, not 200");
+    assert_eq!(NotStored::FinishReason("secret".into()).label(), "finish_reason");
 }

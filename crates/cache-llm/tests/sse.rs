@@ -12,11 +12,7 @@ fn parse<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
     let mut seen = Vec::new();
     for piece in pieces {
         parser.push(piece, |event| {
-            seen.push(
-                event
-                    .ok()
-                    .map(|event| (event.name.to_vec(), event.data.to_vec())),
-            );
+            seen.push(event.ok().map(|event| (event.name.to_vec(), event.data.to_vec())));
         });
     }
     seen
@@ -26,11 +22,7 @@ fn whole(stream: &str) -> Vec<(String, String)> {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     parse(1024, [stream.as_bytes()])
         .into_iter()
-        .map(|event| {
-            event
-                .map(|(name, data)| (text(name), text(data)))
-                .expect("within the limit")
-        })
+        .map(|event| event.map(|(name, data)| (text(name), text(data))).expect("within the limit"))
         .collect()
 }
 
@@ -60,27 +52,11 @@ fn rules_of_the_standard() {
     );
     assert_eq!(data("data\n\ndata\ndata\n\ndata:"), ["", "\n"]);
     assert_eq!(data("data:test\n\ndata: test\n\n"), ["test", "test"]);
-    assert_eq!(
-        data("\u{feff}data: 1\n\n"),
-        ["1"],
-        "one byte order mark is dropped"
-    );
-    assert_eq!(
-        data("\u{feff}\u{feff}data: 1\n\ndata: 2\n\n"),
-        ["2"],
-        "and only one"
-    );
+    assert_eq!(data("\u{feff}data: 1\n\n"), ["1"], "one byte order mark is dropped");
+    assert_eq!(data("\u{feff}\u{feff}data: 1\n\ndata: 2\n\n"), ["2"], "and only one");
     assert_eq!(data("data: 1\n\ndata: unfinished\n"), ["1"]);
-    assert_eq!(
-        data("event: x\n\nretry: 5\n\n"),
-        [""; 0],
-        "no data, no event"
-    );
-    assert_eq!(
-        data("Data: 1\n data: 2\nfoo: 3\n\n"),
-        [""; 0],
-        "unknown fields"
-    );
+    assert_eq!(data("event: x\n\nretry: 5\n\n"), [""; 0], "no data, no event");
+    assert_eq!(data("Data: 1\n data: 2\nfoo: 3\n\n"), [""; 0], "unknown fields");
     let named = |name: &str, data: &str| (name.to_owned(), data.to_owned());
     assert_eq!(
         whole("event: a\nevent: b\ndata: 1\n\ndata: 2\n\n"),
@@ -98,11 +74,7 @@ fn too_large_is_one_error_and_the_stream_goes_on() {
     let kinds = |seen: Seen| seen.iter().map(Option::is_some).collect::<Vec<_>>();
     for size in [1, 7, bytes.len()] {
         let seen = parse(50, bytes.chunks(size));
-        assert_eq!(
-            kinds(seen),
-            [true, false, true, false],
-            "in pieces of {size}"
-        );
+        assert_eq!(kinds(seen), [true, false, true, false], "in pieces of {size}");
     }
 }
 
@@ -144,11 +116,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     let end = prop_oneof![Just("\n"), Just("\r\n"), Just("\r")];
     let lines = proptest::collection::vec((line, end), 0..30);
     (any::<bool>(), lines).prop_map(|(bom, lines)| {
-        let mut stream = if bom {
-            "\u{feff}".to_owned()
-        } else {
-            String::new()
-        };
+        let mut stream = if bom { "\u{feff}".to_owned() } else { String::new() };
         for (line, end) in lines {
             stream.push_str(&line);
             stream.push_str(end);
@@ -161,9 +129,7 @@ fn cut<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     cuts.extend([0, bytes.len()]);
     cuts.sort_unstable();
-    cuts.windows(2)
-        .map(|pair| &bytes[pair[0]..pair[1]])
-        .collect()
+    cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
 }
 
 proptest! {

@@ -53,10 +53,7 @@ impl Choices {
             if self.by_index.contains_key(&index) {
                 return Err(NotStored::Unexpected);
             }
-            self.by_index
-                .entry(index)
-                .or_default()
-                .add(choice, |choice| choice.message.take());
+            self.by_index.entry(index).or_default().add(choice, |choice| choice.message.take());
         }
         Ok(())
     }
@@ -66,10 +63,7 @@ impl Choices {
         self.failed |= frame.error.is_some();
         for (position, choice) in (0..).zip(frame.choices.into_iter().flatten()) {
             let index = choice.index.unwrap_or(position);
-            self.by_index
-                .entry(index)
-                .or_default()
-                .add(choice, |choice| choice.delta.take());
+            self.by_index.entry(index).or_default().add(choice, |choice| choice.delta.take());
         }
     }
 
@@ -88,9 +82,7 @@ impl Choices {
             _ if got == 0 => return Err(NotStored::Unexpected),
             _ => {}
         }
-        self.by_index
-            .values()
-            .try_for_each(|choice| choice.verdict(policy, asked))
+        self.by_index.values().try_for_each(|choice| choice.verdict(policy, asked))
     }
 }
 
@@ -115,10 +107,7 @@ impl Gathered {
         self.says_something |= message.content.0 || message.audio.0 || message.images.0;
         self.refuses |= message.refusal.0;
         for (position, part) in (0..).zip(message.tool_calls.into_iter().flatten()) {
-            let call = self
-                .calls
-                .entry(part.index.unwrap_or(position))
-                .or_default();
+            let call = self.calls.entry(part.index.unwrap_or(position)).or_default();
             call.unchecked |= part.custom.is_some();
             if let Some(function) = part.function {
                 call.add(function);
@@ -144,11 +133,7 @@ impl Gathered {
         if calls.peek().is_none() && !self.says_something && !self.refuses {
             return Err(NotStored::Empty);
         }
-        if calls.all(Call::is_json) {
-            Ok(())
-        } else {
-            Err(NotStored::ToolArguments)
-        }
+        if calls.all(Call::is_json) { Ok(()) } else { Err(NotStored::ToolArguments) }
     }
 }
 

@@ -26,9 +26,7 @@ pub(crate) fn embeddings(body: &[u8], asked: &Asked) -> Result<(), NotStored> {
     if error.is_some() {
         return Err(NotStored::ErrorObject);
     }
-    let data = data
-        .filter(|data| !data.is_empty())
-        .ok_or(NotStored::Unexpected)?;
+    let data = data.filter(|data| !data.is_empty()).ok_or(NotStored::Unexpected)?;
     let got = data.len() as u64;
     if let Some(asked) = asked.results
         && asked != got

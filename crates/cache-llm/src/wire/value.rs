@@ -126,22 +126,14 @@ impl<'de> Deserialize<'de> for Vector {
                 f.write_str("numbers or base64 text, not empty")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Vector, E> {
-                if text.is_empty() {
-                    Err(E::invalid_length(0, &self))
-                } else {
-                    Ok(Vector)
-                }
+                if text.is_empty() { Err(E::invalid_length(0, &self)) } else { Ok(Vector) }
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vector, A::Error> {
                 let mut length = 0;
                 while items.next_element::<f64>()?.is_some() {
                     length += 1;
                 }
-                if length == 0 {
-                    Err(A::Error::invalid_length(0, &self))
-                } else {
-                    Ok(Vector)
-                }
+                if length == 0 { Err(A::Error::invalid_length(0, &self)) } else { Ok(Vector) }
             }
         }
         deserializer.deserialize_any(Either)

@@ -1,0 +1,59 @@
+//! [`Plan`]: what was decided about a request.
+
+use std::time::Duration;
+
+use cache_core::CacheKey;
+
+use crate::response::{AnswerKind, Asked, Transport};
+
+/// What was decided about a request that may be cached. It owns what it holds: the body may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    key: CacheKey,
+    asked: Asked,
+    model: Box<str>,
+    ttl: Duration,
+}
+
+impl Plan {
+    pub(crate) fn new(key: CacheKey, asked: Asked, model: Box<str>, ttl: Duration) -> Self {
+        Self { key, asked, model, ttl }
+    }
+
+    /// What the answer stands under, transport included.
+    pub const fn key(&self) -> &CacheKey {
+        &self.key
+    }
+
+    /// What answer the request expects.
+    pub const fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// What kind of answer it is about.
+    pub const fn kind(&self) -> AnswerKind {
+        self.asked.kind
+    }
+
+    /// How the answer is to travel.
+    pub const fn transport(&self) -> Transport {
+        self.asked.transport
+    }
+
+    /// The model that the request names.
+    pub const fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// How long the answer is good once it is stored.
+    pub const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// The same with another time to live. Zero stores nothing.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+}
