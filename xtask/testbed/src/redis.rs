@@ -45,8 +45,7 @@ impl RedisServerOptions {
     /// A further directive of `redis.conf`, e.g. `("maxmemory", "2mb")`.
     #[must_use]
     pub fn directive(mut self, name: &str, value: &str) -> Self {
-        self.arguments
-            .extend([format!("--{name}"), value.to_owned()]);
+        self.arguments.extend([format!("--{name}"), value.to_owned()]);
         self
     }
 }
@@ -221,10 +220,8 @@ impl RedisServer {
             .process
             .as_ref()
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the server is not running"))?;
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(process.id().to_string())
-            .status()?;
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()).status()?;
         if status.success() {
             Ok(())
         } else {
@@ -269,10 +266,7 @@ pub fn server_or_skip(test_name: &str) -> Option<RedisServer> {
 /// As [`server_or_skip`].
 pub fn server_with_or_skip(test_name: &str, options: &RedisServerOptions) -> Option<RedisServer> {
     if available().is_none() {
-        crate::skip(
-            test_name,
-            "no redis-server on PATH, and TESTBED_REDIS_SERVER names none",
-        );
+        crate::skip(test_name, "no redis-server on PATH, and TESTBED_REDIS_SERVER names none");
         return None;
     }
     Some(RedisServer::start(options).expect("the redis-server that is there starts"))
@@ -333,9 +327,7 @@ mod tests {
         };
         server.pause().unwrap();
         let mut stream = TcpStream::connect(server.address()).unwrap(); // the kernel accepts
-        stream
-            .set_read_timeout(Some(Duration::from_millis(50)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         stream.write_all(b"PING\r\n").unwrap();
         assert!(read_chunk(&mut stream).is_err());
         server.resume().unwrap();

@@ -23,11 +23,7 @@ async fn main() {
     let provider = Provider::start(ProviderOptions {
         port: options.port,
         require_credential: options.require_credential,
-        delays: if options.instant {
-            Delays::default()
-        } else {
-            Delays::realistic()
-        },
+        delays: if options.instant { Delays::default() } else { Delays::realistic() },
         ..ProviderOptions::default()
     })
     .await;

@@ -61,10 +61,7 @@ pub(super) fn compose(request: &Parsed) -> Result<Answer, ApiError> {
         Value::Null => return Err(ApiError::missing("messages")),
         Value::Array(messages) if !messages.is_empty() => {}
         _ => {
-            return Err(ApiError::invalid(
-                "messages",
-                "an array with at least one message",
-            ));
+            return Err(ApiError::invalid("messages", "an array with at least one message"));
         }
     }
     let count = match &json["n"] {
@@ -85,20 +82,14 @@ pub(super) fn compose(request: &Parsed) -> Result<Answer, ApiError> {
 
 fn choose(request: &Parsed, index: u64) -> Choice {
     let mut random = Random::new(request.seed.wrapping_add(index));
-    let text = |text: String, finish_reason| Choice {
-        message: Message::Text(text),
-        finish_reason,
-    };
+    let text = |text: String, finish_reason| Choice { message: Message::Text(text), finish_reason };
     match request.fault {
         Some(Fault::Empty) => text(String::new(), "stop"),
         Some(Fault::ContentFilter) => text(random.words(12), "content_filter"),
         Some(Fault::Length) => text(random.words(12), "length"),
         _ => {
             if let Some(message) = tool_call(&request.json, &mut random) {
-                return Choice {
-                    message,
-                    finish_reason: "tool_calls",
-                };
+                return Choice { message, finish_reason: "tool_calls" };
             }
             let (content, finish_reason) = limited(&request.json, say(&request.json, &mut random));
             text(content, finish_reason)
@@ -109,19 +100,14 @@ fn choose(request: &Parsed, index: u64) -> Choice {
 /// A call of one of the request's tools, when it offers some and waits for a user's wish to be done.
 /// After a tool's result the model answers in words, so that agents come to an end.
 fn tool_call(request: &Value, random: &mut Random) -> Option<Message> {
-    let tools = request["tools"]
-        .as_array()
-        .filter(|tools| !tools.is_empty())?;
+    let tools = request["tools"].as_array().filter(|tools| !tools.is_empty())?;
     let newest = request["messages"].as_array()?.last()?;
     if newest["role"] != "user" || request["tool_choice"] == "none" {
         return None;
     }
     let wanted = request["tool_choice"]["function"]["name"].as_str();
     let named = |tool: &&Value| wanted.is_some() && tool["function"]["name"].as_str() == wanted;
-    let tool = tools
-        .iter()
-        .find(named)
-        .unwrap_or_else(|| random.pick(tools));
+    let tool = tools.iter().find(named).unwrap_or_else(|| random.pick(tools));
     let arguments = example_of(&tool["function"]["parameters"], random);
     Some(Message::ToolCall {
         name: tool["function"]["name"].as_str()?.to_owned(),
@@ -143,14 +129,10 @@ fn say(request: &Value, random: &mut Random) -> String {
 
 /// Cuts the text at the request's own token limit.
 fn limited(request: &Value, text: String) -> (String, &'static str) {
-    let limit = request["max_completion_tokens"]
-        .as_u64()
-        .or(request["max_tokens"].as_u64());
+    let limit = request["max_completion_tokens"].as_u64().or(request["max_tokens"].as_u64());
     match limit {
         Some(limit) if u64::from(tokens(&text)) > limit => {
-            let characters = usize::try_from(limit)
-                .unwrap_or(usize::MAX)
-                .saturating_mul(4);
+            let characters = usize::try_from(limit).unwrap_or(usize::MAX).saturating_mul(4);
             (text.chars().take(characters).collect(), "length")
         }
         _ => (text, "stop"),

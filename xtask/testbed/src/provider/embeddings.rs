@@ -28,11 +28,7 @@ pub(super) fn embed(request: &Parsed) -> Result<Embedded, ApiError> {
         Some("base64") => true,
         _ => return Err(ApiError::invalid("encoding_format", "'float' or 'base64'")),
     };
-    let full = if request.model.ends_with("-large") {
-        3072
-    } else {
-        1536
-    };
+    let full = if request.model.ends_with("-large") { 3072 } else { 1536 };
     let dimensions = match &json["dimensions"] {
         Value::Null => full,
         value => value
@@ -43,11 +39,7 @@ pub(super) fn embed(request: &Parsed) -> Result<Embedded, ApiError> {
     };
     let data = inputs.iter().enumerate().map(|(index, input)| {
         let vector = vector(&request.model, input, dimensions);
-        let embedding = if in_base64 {
-            base64_of(&vector)
-        } else {
-            numbers_of(&vector)
-        };
+        let embedding = if in_base64 { base64_of(&vector) } else { numbers_of(&vector) };
         json!({"object": "embedding", "index": index, "embedding": embedding})
     });
     let prompt_tokens = inputs.iter().map(|input| input_tokens(input)).sum();
@@ -76,10 +68,7 @@ fn inputs(input: &Value) -> Result<Vec<&Value>, ApiError> {
         {
             Ok(many.iter().collect())
         }
-        _ => Err(ApiError::invalid(
-            "input",
-            "a text, texts, a token array or token arrays",
-        )),
+        _ => Err(ApiError::invalid("input", "a text, texts, a token array or token arrays")),
     }
 }
 
@@ -97,10 +86,7 @@ fn vector(model: &str, input: &Value, dimensions: usize) -> Vec<f32> {
     let mut random = Random::new(hasher.finish());
     let raw: Vec<f64> = (0..dimensions).map(|_| random.unit() - 0.5).collect();
     let length = raw.iter().map(|x| x * x).sum::<f64>().sqrt();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "embeddings are 32-bit floats"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "embeddings are 32-bit floats")]
     raw.iter().map(|x| (x / length) as f32).collect()
 }
 
@@ -112,10 +98,6 @@ fn base64_of(vector: &[f32]) -> Value {
 
 fn numbers_of(vector: &[f32]) -> Value {
     // Through text: the shortest digits that give the same 32-bit float, as OpenAI prints them.
-    let shortest = |x: &f32| {
-        x.to_string()
-            .parse::<f64>()
-            .expect("a float prints as a float")
-    };
+    let shortest = |x: &f32| x.to_string().parse::<f64>().expect("a float prints as a float");
     vector.iter().map(shortest).collect()
 }

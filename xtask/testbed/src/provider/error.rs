@@ -36,47 +36,29 @@ impl ApiError {
 
     pub(super) fn missing(param: &'static str) -> Self {
         let error = Self::bad_request(format!("Missing required parameter: '{param}'."));
-        Self {
-            param: Some(param),
-            code: Some("missing_required_parameter"),
-            ..error
-        }
+        Self { param: Some(param), code: Some("missing_required_parameter"), ..error }
     }
 
     pub(super) fn invalid(param: &'static str, wanted: &str) -> Self {
         let error = Self::bad_request(format!("Invalid value for '{param}': expected {wanted}."));
-        Self {
-            param: Some(param),
-            code: Some("invalid_value"),
-            ..error
-        }
+        Self { param: Some(param), code: Some("invalid_value"), ..error }
     }
 
     pub(super) fn too_large() -> Self {
         let error = Self::bad_request("Request body is too large.");
-        Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            ..error
-        }
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, ..error }
     }
 
     pub(super) fn unknown_model(model: &str) -> Self {
         let message =
             format!("The model `{model}` does not exist or you do not have access to it.");
         let error = Self::bad_request(message);
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: Some("model_not_found"),
-            ..error
-        }
+        Self { status: StatusCode::NOT_FOUND, code: Some("model_not_found"), ..error }
     }
 
     pub(super) fn unknown_url(method: &str, path: &str) -> Self {
         let error = Self::bad_request(format!("Invalid URL ({method} {path})"));
-        Self {
-            status: StatusCode::NOT_FOUND,
-            ..error
-        }
+        Self { status: StatusCode::NOT_FOUND, ..error }
     }
 
     pub(super) fn no_credential() -> Self {
@@ -84,10 +66,7 @@ impl ApiError {
             "You didn't provide an API key. You need to provide your API key in an Authorization \
              header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
         );
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            ..error
-        }
+        Self { status: StatusCode::UNAUTHORIZED, ..error }
     }
 
     pub(super) fn rate_limit() -> Self {
@@ -124,10 +103,7 @@ impl IntoResponse for ApiError {
         let mut response = Response::new(Body::from(format!("{:#}\n", self.body())));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

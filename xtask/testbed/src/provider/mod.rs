@@ -86,34 +86,23 @@ impl Provider {
     pub async fn start(options: ProviderOptions) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await;
         let listener = listener.expect("bind a loopback port for the provider");
-        let address = listener
-            .local_addr()
-            .expect("a bound listener has an address");
+        let address = listener.local_addr().expect("a bound listener has an address");
         // Stream chunks are small; Nagle's algorithm would hold each back for the one before it.
         let listener = listener.tap_io(|connection| {
             connection.set_nodelay(true).ok();
         });
 
         let shared = Arc::new(server::Shared::new(options, address.port()));
-        let router = Router::new()
-            .fallback(server::answer)
-            .with_state(Arc::clone(&shared));
+        let router = Router::new().fallback(server::answer).with_state(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let told_to_stop = async {
                 stopped.await.ok(); // an error means that the `Provider` was dropped: stop too
             };
-            let served = axum::serve(listener, router)
-                .with_graceful_shutdown(told_to_stop)
-                .await;
+            let served = axum::serve(listener, router).with_graceful_shutdown(told_to_stop).await;
             served.expect("axum::serve returns only when told to stop");
         });
-        Self {
-            address,
-            shared,
-            stop,
-            task,
-        }
+        Self { address, shared, stop, task }
     }
 
     /// `http://127.0.0.1:PORT`, without a path: clients add `/v1/...`.
@@ -143,9 +132,7 @@ impl Provider {
     /// When the server itself panicked, which is a bug in it.
     pub async fn stop(self) {
         drop(self.stop);
-        self.task
-            .await
-            .expect("the provider's server does not panic");
+        self.task.await.expect("the provider's server does not panic");
     }
 }
 

@@ -38,12 +38,7 @@ impl Parsed {
         match fault {
             Some(Fault::RateLimit) => Err(ApiError::rate_limit()),
             Some(Fault::ServerError) => Err(ApiError::server_error()),
-            _ => Ok(Self {
-                seed: seed_of(&json),
-                json,
-                model,
-                fault,
-            }),
+            _ => Ok(Self { seed: seed_of(&json), json, model, fault }),
         }
     }
 }
@@ -70,7 +65,9 @@ fn hash(value: &Value, hasher: &mut DefaultHasher) {
         Value::String(text) => (3_u8, text).hash(hasher),
         Value::Array(items) => {
             (4_u8, items.len()).hash(hasher);
-            items.iter().for_each(|item| hash(item, hasher));
+            for item in items {
+                hash(item, hasher);
+            }
         }
         Value::Object(members) => {
             (5_u8, members.len()).hash(hasher);
@@ -95,9 +92,6 @@ mod tests {
         let seed = seed_of(&json!({"model": "m", "n": 1, "stream": true}));
         assert_eq!(seed, seed_of(&json!({"n": 1.0, "model": "m"})));
         assert_ne!(seed, seed_of(&json!({"n": 2, "model": "m"})));
-        assert_ne!(
-            seed_of(&json!({"a": [1, 2]})),
-            seed_of(&json!({"a": [2, 1]}))
-        );
+        assert_ne!(seed_of(&json!({"a": [1, 2]})), seed_of(&json!({"a": [2, 1]})));
     }
 }

@@ -48,9 +48,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: ProviderOptions, port: u16) -> Self {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Two providers, and two runs of one, must not hand out the same ids.
         let start = u64::try_from(since_1970.as_nanos()).unwrap_or(0) ^ (u64::from(port) << 48);
         Self {
@@ -71,13 +69,7 @@ impl Shared {
 
     fn record(&self, parts: &request::Parts, body: &Bytes) {
         let path = parts.uri.path().to_owned();
-        *self
-            .calls
-            .lock()
-            .expect(NEVER_POISONED)
-            .by_path
-            .entry(path)
-            .or_insert(0) += 1;
+        *self.calls.lock().expect(NEVER_POISONED).by_path.entry(path).or_insert(0) += 1;
         *self.last.lock().expect(NEVER_POISONED) = Some(Received {
             method: parts.method.clone(),
             target: parts.uri.to_string(),
@@ -92,13 +84,8 @@ impl Shared {
     }
 
     fn stamp(&self) -> Stamp {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Stamp {
-            id: self.fresh_id("chatcmpl-"),
-            created: since_1970.as_secs(),
-        }
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Stamp { id: self.fresh_id("chatcmpl-"), created: since_1970.as_secs() }
     }
 
     fn draw(&self, request: &Parsed, prompt_tokens: u32) -> Drawn {
@@ -126,16 +113,11 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let mut response = routed.unwrap_or_else(ApiError::into_response);
     let mut set = |name: &'static str, value: &str| {
         let value = HeaderValue::from_str(value).expect("digits, letters and dashes");
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        response.headers_mut().insert(HeaderName::from_static(name), value);
     };
     set("x-request-id", &shared.fresh_id("req_"));
     set("openai-version", "2020-10-01");
-    set(
-        "openai-processing-ms",
-        &arrived.elapsed().as_millis().to_string(),
-    );
+    set("openai-processing-ms", &arrived.elapsed().as_millis().to_string());
     response
 }
 
@@ -156,12 +138,8 @@ async fn route(shared: &Shared, parts: &request::Parts, body: &[u8]) -> Result<R
 }
 
 fn has_credential(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    value
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .is_some_and(|key| !key.trim().is_empty())
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|key| !key.trim().is_empty())
 }
 
 async fn chat(shared: &Shared, request: &Parsed) -> Result<Response, ApiError> {

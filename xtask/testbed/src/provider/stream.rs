@@ -24,10 +24,7 @@ enum Step {
 
 impl Step {
     fn event(data: &Value, tokens: u32) -> Self {
-        Self::Send {
-            text: format!("data: {data}\n\n"),
-            tokens,
-        }
+        Self::Send { text: format!("data: {data}\n\n"), tokens }
     }
 }
 
@@ -83,10 +80,7 @@ fn with_fault(mut steps: Vec<Step>, fault: Option<Fault>) -> Vec<Step> {
             }
             steps.push(Step::Break);
         }
-        _ => steps.push(Step::Send {
-            text: "data: [DONE]\n\n".to_owned(),
-            tokens: 0,
-        }),
+        _ => steps.push(Step::Send { text: "data: [DONE]\n\n".to_owned(), tokens: 0 }),
     }
     steps
 }
@@ -131,9 +125,7 @@ fn deltas(choice: &Choice, stamp: &Stamp, index: usize) -> Vec<(Value, u32)> {
     match &choice.message {
         Message::Text(text) => {
             let role = json!({"role": "assistant", "content": "", "refusal": null});
-            let pieces = text
-                .split_inclusive(' ')
-                .map(|piece| (json!({"content": piece}), 1));
+            let pieces = text.split_inclusive(' ').map(|piece| (json!({"content": piece}), 1));
             [(role, 0)].into_iter().chain(pieces).collect()
         }
         Message::ToolCall { name, arguments } => {
@@ -142,10 +134,7 @@ fn deltas(choice: &Choice, stamp: &Stamp, index: usize) -> Vec<(Value, u32)> {
                 "function": {"name": name, "arguments": ""},
             }]});
             let pieces = arguments.split_inclusive(' ').map(|piece| {
-                (
-                    json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}),
-                    1,
-                )
+                (json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}), 1)
             });
             [(role, 1)].into_iter().chain(pieces).collect()
         }

@@ -11,23 +11,14 @@ pub(super) fn tokens(text: &str) -> u32 {
 
 /// The tokens of a chat prompt: its texts, four for each message's frame, 85 for each image.
 pub(super) fn prompt_tokens(request: &Value) -> u32 {
-    let messages = request["messages"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
-    let in_messages: u32 = messages
-        .iter()
-        .map(|message| 4 + content_tokens(message))
-        .sum();
-    let in_tools = request
-        .get("tools")
-        .map_or(0, |tools| tokens(&tools.to_string()));
+    let messages = request["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let in_messages: u32 = messages.iter().map(|message| 4 + content_tokens(message)).sum();
+    let in_tools = request.get("tools").map_or(0, |tools| tokens(&tools.to_string()));
     in_messages + in_tools
 }
 
 fn content_tokens(message: &Value) -> u32 {
-    let called = message
-        .get("tool_calls")
-        .map_or(0, |calls| tokens(&calls.to_string()));
+    let called = message.get("tool_calls").map_or(0, |calls| tokens(&calls.to_string()));
     called
         + match &message["content"] {
             Value::String(text) => tokens(text),
@@ -45,25 +36,16 @@ fn part_tokens(part: &Value) -> u32 {
 
 /// A value that the schema allows: required members only, the first type of many.
 pub(super) fn example_of(schema: &Value, random: &mut Random) -> Value {
-    if let Some(choices) = schema["enum"]
-        .as_array()
-        .filter(|choices| !choices.is_empty())
-    {
+    if let Some(choices) = schema["enum"].as_array().filter(|choices| !choices.is_empty()) {
         return random.pick(choices).clone();
     }
-    let kind = schema["type"]
-        .as_str()
-        .or_else(|| schema["type"][0].as_str());
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
     match kind {
         Some("object") => {
             let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
             let names = required.iter().filter_map(Value::as_str);
-            let members = names.map(|name| {
-                (
-                    name.to_owned(),
-                    example_of(&schema["properties"][name], random),
-                )
-            });
+            let members = names
+                .map(|name| (name.to_owned(), example_of(&schema["properties"][name], random)));
             Value::Object(members.collect::<Map<_, _>>())
         }
         Some("array") => json!([example_of(&schema["items"], random)]),
@@ -101,14 +83,8 @@ mod tests {
             },
         });
         let value = example_of(&schema, &mut Random::new(1));
-        assert!(
-            value["city"].is_string() && value["days"].is_number(),
-            "{value}"
-        );
-        assert!(
-            ["c", "f"].contains(&value["unit"].as_str().expect("text")),
-            "{value}"
-        );
+        assert!(value["city"].is_string() && value["days"].is_number(), "{value}");
+        assert!(["c", "f"].contains(&value["unit"].as_str().expect("text")), "{value}");
         assert_eq!(value.get("more"), None);
     }
 }

@@ -1,3 +1,0 @@
-//! The program behind `cargo xtask demo`.
-
-fn main() {}
