@@ -90,11 +90,7 @@ fn members<S: Sink>(
     mut write: impl FnMut(u32, &mut S),
 ) {
     let all = tape.members(object).iter().copied();
-    begin(
-        OBJECT,
-        all.clone().filter(|&member| counts(member)).count(),
-        out,
-    );
+    begin(OBJECT, all.clone().filter(|&member| counts(member)).count(), out);
     for member in all.filter(|&member| counts(member)) {
         name(tape, member, out);
         write(member, out);
@@ -118,17 +114,11 @@ pub(crate) fn value(tape: &Tape<'_>, root: u32, out: &mut impl Sink) {
             }
             Node::Array { len, next } => {
                 begin(ARRAY, len as usize, out);
-                open.push(Rest::Items {
-                    next: node + 1,
-                    end: next,
-                });
+                open.push(Rest::Items { next: node + 1, end: next });
             }
             Node::Object { len, sorted, .. } => {
                 begin(OBJECT, len as usize, out);
-                open.push(Rest::Members {
-                    next: sorted,
-                    end: sorted + len,
-                });
+                open.push(Rest::Members { next: sorted, end: sorted + len });
             }
         }
         node = loop {
@@ -168,11 +158,7 @@ fn name(tape: &Tape<'_>, member: u32, out: &mut impl Sink) {
 fn number(tape: &Tape<'_>, node: u32, out: &mut impl Sink) {
     let decimal = tape.literal(node).and_then(Decimal::of);
     let decimal = decimal.expect("the parser refuses exponents that do not fit");
-    begin(
-        if decimal.negative { NEGATIVE } else { POSITIVE },
-        decimal.len(),
-        out,
-    );
+    begin(if decimal.negative { NEGATIVE } else { POSITIVE }, decimal.len(), out);
     out.put(&decimal.exponent.to_le_bytes());
     out.put(decimal.digits[0]);
     out.put(decimal.digits[1]);

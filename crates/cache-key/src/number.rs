@@ -11,11 +11,7 @@ pub(crate) struct Decimal<'a> {
 }
 
 impl<'a> Decimal<'a> {
-    const ZERO: Self = Self {
-        negative: false,
-        digits: [b"", b""],
-        exponent: 0,
-    };
+    const ZERO: Self = Self { negative: false, digits: [b"", b""], exponent: 0 };
 
     /// Takes `literal`, which follows the grammar of RFC 8259, apart; `None` if the exponent does
     /// not fit.
@@ -43,11 +39,7 @@ impl<'a> Decimal<'a> {
             return Some(Self::ZERO); // whatever the exponent
         }
         let exponent = i64::try_from(read_exponent(exponent).saturating_add(shift)).ok()?;
-        Some(Self {
-            negative,
-            digits: [whole, fraction],
-            exponent,
-        })
+        Some(Self { negative, digits: [whole, fraction], exponent })
     }
 
     /// How many significant digits there are.
@@ -62,9 +54,7 @@ impl<'a> Decimal<'a> {
         }
         let mut value = 0_u64;
         for digit in self.digits.iter().copied().flatten() {
-            value = value
-                .checked_mul(10)?
-                .checked_add(u64::from(digit - b'0'))?;
+            value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
         }
         let scale = 10_u64.checked_pow(u32::try_from(self.exponent).ok()?)?;
         value.checked_mul(scale)
@@ -77,11 +67,7 @@ pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<(usize, bool), usize> {
     let digits = |from: usize| {
         let rest = bytes.get(from..).unwrap_or_default();
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if count == 0 {
-            Err(from)
-        } else {
-            Ok(from + count)
-        }
+        if count == 0 { Err(from) } else { Ok(from + count) }
     };
     let at = |position: usize| bytes.get(position).copied();
 
@@ -108,9 +94,7 @@ fn read_exponent(text: &[u8]) -> i128 {
         digits => (false, digits.strip_prefix(b"+").unwrap_or(digits)),
     };
     let value = digits.iter().fold(0_i128, |value, digit| {
-        value
-            .saturating_mul(10)
-            .saturating_add(i128::from(digit - b'0'))
+        value.saturating_mul(10).saturating_add(i128::from(digit - b'0'))
     });
     if negative { -value } else { value }
 }
@@ -129,11 +113,7 @@ fn trim_start(digits: &[u8]) -> &[u8] {
 }
 
 fn trim_end(digits: &[u8]) -> &[u8] {
-    let zeros = digits
-        .iter()
-        .rev()
-        .take_while(|&&digit| digit == b'0')
-        .count();
+    let zeros = digits.iter().rev().take_while(|&&digit| digit == b'0').count();
     &digits[..digits.len() - zeros]
 }
 
@@ -146,10 +126,7 @@ mod tests {
     use super::*;
 
     fn parts(literal: &str) -> Option<(bool, String, i64)> {
-        assert_eq!(
-            scan(literal.as_bytes(), 0).map(|(end, _)| end),
-            Ok(literal.len())
-        );
+        assert_eq!(scan(literal.as_bytes(), 0).map(|(end, _)| end), Ok(literal.len()));
         let decimal = Decimal::of(literal)?;
         let digits = String::from_utf8(decimal.digits.concat()).unwrap();
         Some((decimal.negative, digits, decimal.exponent))
@@ -168,25 +145,12 @@ mod tests {
                 "0E-99999999999999999999999",
                 "-0.0e+99999999999999999999",
             ],
-            &[
-                "1",
-                "1.0",
-                "1e0",
-                "10e-1",
-                "0.1e1",
-                "0.001E+3",
-                "1000e-0003",
-                "1.000",
-            ],
+            &["1", "1.0", "1e0", "10e-1", "0.1e1", "0.001E+3", "1000e-0003", "1.000"],
             &["-120", "-1.2e2", "-0.12e3", "-12e1", "-120.0"],
             &["0.7", "7e-1", "0.70", "70e-2"],
             &["0.05", "5e-2", "0.0500", "0.5e-1"],
             &["10.5", "1.05e1", "105e-1", "10.50"],
-            &[
-                "9007199254740993",
-                "9007199254740993.0",
-                "9.007199254740993e15",
-            ],
+            &["9007199254740993", "9007199254740993.0", "9.007199254740993e15"],
         ];
         for (i, group) in groups.iter().enumerate() {
             for literal in *group {
@@ -238,11 +202,7 @@ mod tests {
             ("0.5", None),
             ("1e400", None),
         ] {
-            assert_eq!(
-                Decimal::of(literal).and_then(|d| d.as_u64()),
-                value,
-                "{literal}"
-            );
+            assert_eq!(Decimal::of(literal).and_then(|d| d.as_u64()), value, "{literal}");
         }
     }
 }

@@ -6,13 +6,12 @@ use crate::scan;
 use crate::tape::{Node, Tape};
 
 /// Parses one JSON value that makes up all of `body` and nests no deeper than `max_depth`.
-pub(crate) fn parse<'a>(body: &'a [u8], max_depth: usize) -> Result<Tape<'a>, NotCanonical> {
+pub(crate) fn parse(body: &[u8], max_depth: usize) -> Result<Tape<'_>, NotCanonical> {
     if u32::try_from(body.len()).is_err() {
         return Err(NotCanonical::TooLong { length: body.len() });
     }
-    let text = std::str::from_utf8(body).map_err(|error| NotCanonical::InvalidUtf8 {
-        offset: error.valid_up_to(),
-    })?;
+    let text = std::str::from_utf8(body)
+        .map_err(|error| NotCanonical::InvalidUtf8 { offset: error.valid_up_to() })?;
     let mut parser = Parser {
         bytes: body,
         at: 0,
@@ -121,16 +120,9 @@ impl Parser<'_> {
     /// Whether a value is to follow; an empty container is complete at once.
     fn begin_container(&mut self, object: bool) -> Result<bool, NotCanonical> {
         if self.open.len() >= self.max_depth {
-            return Err(NotCanonical::TooDeep {
-                offset: self.at,
-                limit: self.max_depth,
-            });
+            return Err(NotCanonical::TooDeep { offset: self.at, limit: self.max_depth });
         }
-        self.open.push(Open {
-            node: self.next_node(),
-            len: 0,
-            object,
-        });
+        self.open.push(Open { node: self.next_node(), len: 0, object });
         self.tape.nodes.push(Node::Null); // until its end is known
         self.at += 1;
         self.skip_space();
@@ -180,10 +172,7 @@ impl Parser<'_> {
             return self.escaped_string(start, end);
         }
         self.at = end + 1;
-        self.tape.nodes.push(Node::Plain {
-            start: position(start),
-            end: position(end),
-        });
+        self.tape.nodes.push(Node::Plain { start: position(start), end: position(end) });
         Ok(())
     }
 
@@ -221,20 +210,14 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Result<(), NotCanonical> {
         let start = self.at;
-        let (end, exponent) =
-            number::scan(self.bytes, start).map_err(|offset| NotCanonical::Syntax {
-                offset,
-                expected: "a number",
-            })?;
+        let (end, exponent) = number::scan(self.bytes, start)
+            .map_err(|offset| NotCanonical::Syntax { offset, expected: "a number" })?;
         // Without an exponent of its own, a number's exponent is bounded by its length.
         if exponent && Decimal::of(&self.tape.text[start..end]).is_none() {
             return Err(NotCanonical::NumberOutOfRange { offset: start });
         }
         self.at = end;
-        self.tape.nodes.push(Node::Number {
-            start: position(start),
-            end: position(end),
-        });
+        self.tape.nodes.push(Node::Number { start: position(start), end: position(end) });
         Ok(())
     }
 
@@ -271,14 +254,11 @@ impl Parser<'_> {
                 else {
                     unreachable!("names are strings");
                 };
-                return Err(NotCanonical::DuplicateMember {
-                    offset: offset as usize,
-                });
+                return Err(NotCanonical::DuplicateMember { offset: offset as usize });
             }
         }
         let sorted = position(tape.order.len());
-        tape.order
-            .extend(self.by_name.iter().map(|named| named.node));
+        tape.order.extend(self.by_name.iter().map(|named| named.node));
         Ok(sorted)
     }
 
@@ -297,10 +277,7 @@ impl Parser<'_> {
     }
 
     fn expected(&self, expected: &'static str) -> NotCanonical {
-        NotCanonical::Syntax {
-            offset: self.at,
-            expected,
-        }
+        NotCanonical::Syntax { offset: self.at, expected }
     }
 }
 

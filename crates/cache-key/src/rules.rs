@@ -50,19 +50,13 @@ const STREAM_OPTIONS: LeftOut = LeftOut {
 
 const REQUEST_ID: LeftOut = LeftOut {
     name: "request_id",
-    fits: |value| {
-        matches!(
-            value,
-            Node::Plain { .. } | Node::Escaped { .. } | Node::Null
-        )
-    },
+    fits: |value| matches!(value, Node::Plain { .. } | Node::Escaped { .. } | Node::Null),
 };
 
 /// Whether a list says that the member with this name node is left out.
 pub(crate) fn leaves_out(list: &[LeftOut], tape: &Tape<'_>, member: u32) -> bool {
     let name = tape.name(member);
-    list.iter()
-        .any(|rule| rule.name == name && (rule.fits)(tape.node(member + 1)))
+    list.iter().any(|rule| rule.name == name && (rule.fits)(tape.node(member + 1)))
 }
 
 /// The top-level members of `kind` for which null means the same as absence.
@@ -73,12 +67,7 @@ pub(crate) fn null_is_absent(kind: EndpointKind) -> &'static [&'static str] {
         EndpointKind::Responses => RESPONSES,
         EndpointKind::Messages => MESSAGES,
         EndpointKind::Embeddings => &["dimensions", "encoding_format", "user"],
-        EndpointKind::Rerank => &[
-            "max_tokens_per_doc",
-            "rank_fields",
-            "return_documents",
-            "top_n",
-        ],
+        EndpointKind::Rerank => &["max_tokens_per_doc", "rank_fields", "return_documents", "top_n"],
         EndpointKind::Generic => &[],
     }
 }
@@ -86,14 +75,9 @@ pub(crate) fn null_is_absent(kind: EndpointKind) -> &'static [&'static str] {
 /// The members of a message for which null means the same as absence.
 pub(crate) fn null_is_absent_in_message(kind: EndpointKind) -> &'static [&'static str] {
     match kind {
-        EndpointKind::ChatCompletions => &[
-            "audio",
-            "content",
-            "function_call",
-            "name",
-            "refusal",
-            "tool_calls",
-        ],
+        EndpointKind::ChatCompletions => {
+            &["audio", "content", "function_call", "name", "refusal", "tool_calls"]
+        }
         _ => &[],
     }
 }

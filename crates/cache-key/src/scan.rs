@@ -15,19 +15,13 @@ pub(crate) fn plain_run(bytes: &[u8]) -> usize {
     }
     let mut from = near;
     for block in bytes[near..].chunks_exact(BLOCK) {
-        if block
-            .iter()
-            .fold(false, |found, &byte| found | special(byte))
-        {
+        if block.iter().fold(false, |found, &byte| found | special(byte)) {
             break;
         }
         from += BLOCK;
     }
     let rest = &bytes[from..];
-    from + rest
-        .iter()
-        .position(|&byte| special(byte))
-        .unwrap_or(rest.len())
+    from + rest.iter().position(|&byte| special(byte)).unwrap_or(rest.len())
 }
 
 /// Appends what the escape at `at`, a backslash, stands for; returns where the text goes on.
@@ -45,10 +39,7 @@ pub(crate) fn unescape(bytes: &[u8], at: usize, out: &mut String) -> Result<usiz
             return Ok(end);
         }
         _ => {
-            return Err(NotCanonical::Syntax {
-                offset: at + 1,
-                expected: "an escape character",
-            });
+            return Err(NotCanonical::Syntax { offset: at + 1, expected: "an escape character" });
         }
     };
     out.push(plain);
@@ -67,10 +58,7 @@ fn unicode(bytes: &[u8], at: usize) -> Result<(char, usize), NotCanonical> {
         return Err(lone);
     }
     let second = hex4(bytes, at + 8)?;
-    let low = second
-        .checked_sub(0xdc00)
-        .filter(|&low| low < 0x400)
-        .ok_or(lone)?;
+    let low = second.checked_sub(0xdc00).filter(|&low| low < 0x400).ok_or(lone)?;
     let character = char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low).ok_or(lone)?;
     Ok((character, at + 12))
 }
@@ -78,13 +66,8 @@ fn unicode(bytes: &[u8], at: usize) -> Result<(char, usize), NotCanonical> {
 fn hex4(bytes: &[u8], at: usize) -> Result<u32, NotCanonical> {
     let mut value = 0;
     for offset in at..at + 4 {
-        let digit = bytes
-            .get(offset)
-            .and_then(|&byte| char::from(byte).to_digit(16));
-        let digit = digit.ok_or(NotCanonical::Syntax {
-            offset,
-            expected: "four hex digits",
-        })?;
+        let digit = bytes.get(offset).and_then(|&byte| char::from(byte).to_digit(16));
+        let digit = digit.ok_or(NotCanonical::Syntax { offset, expected: "four hex digits" })?;
         value = value << 4 | digit;
     }
     Ok(value)
@@ -129,18 +112,9 @@ mod tests {
             r"\ud83d\u0041",
             r"\udc00\ud800",
         ] {
-            assert_eq!(
-                read(lone),
-                Err(NotCanonical::LoneSurrogate { offset: 0 }),
-                "{lone}"
-            );
+            assert_eq!(read(lone), Err(NotCanonical::LoneSurrogate { offset: 0 }), "{lone}");
         }
-        for (bad, offset) in [
-            (r"\u12", 4),
-            (r"\u12g4", 4),
-            (r"\u+123", 2),
-            (r"\ud83d\u1", 9),
-        ] {
+        for (bad, offset) in [(r"\u12", 4), (r"\u12g4", 4), (r"\u+123", 2), (r"\ud83d\u1", 9)] {
             assert!(
                 matches!(read(bad), Err(NotCanonical::Syntax { offset: at, .. }) if at == offset),
                 "{bad}"

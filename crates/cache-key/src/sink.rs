@@ -81,26 +81,11 @@ mod tests {
     /// However the bytes are cut into pieces, the hash is that of all of them.
     #[test]
     fn pieces_hash_as_the_whole() {
-        let bytes: Vec<u8> = (0_u32..100_000)
-            .map(|i| i.to_le_bytes()[i as usize % 3])
-            .collect();
-        for piece in [
-            1,
-            7,
-            1000,
-            BLOCK - 1,
-            BLOCK,
-            BLOCK + 1,
-            3 * BLOCK + 5,
-            bytes.len(),
-        ] {
+        let bytes: Vec<u8> = (0_u32..100_000).map(|i| i.to_le_bytes()[i as usize % 3]).collect();
+        for piece in [1, 7, 1000, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5, bytes.len()] {
             let mut sink = HashSink::new(None, 10);
             bytes.chunks(piece).for_each(|piece| sink.put(piece));
-            assert_eq!(
-                sink.finish(),
-                *blake3::hash(&bytes).as_bytes(),
-                "pieces of {piece}"
-            );
+            assert_eq!(sink.finish(), *blake3::hash(&bytes).as_bytes(), "pieces of {piece}");
         }
     }
 }

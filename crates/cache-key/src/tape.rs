@@ -71,8 +71,7 @@ impl Tape<'_> {
 
     /// The name of a member, given its node.
     pub(crate) fn name(&self, index: u32) -> &str {
-        self.string(index)
-            .expect("the parser puts only strings before values")
+        self.string(index).expect("the parser puts only strings before values")
     }
 
     /// The text of a number, as it was written.

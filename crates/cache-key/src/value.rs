@@ -84,25 +84,14 @@ impl<'r> Value<'r> {
     pub fn items(self) -> Items<'r> {
         let next = self.node + 1;
         match self.tape.node(self.node) {
-            Node::Array { len, .. } => Items {
-                tape: self.tape,
-                next,
-                left: len,
-            },
-            _ => Items {
-                tape: self.tape,
-                next,
-                left: 0,
-            },
+            Node::Array { len, .. } => Items { tape: self.tape, next, left: len },
+            _ => Items { tape: self.tape, next, left: 0 },
         }
     }
 
     /// The members of an object, sorted by name; none of anything else.
     pub fn members(self) -> Members<'r> {
-        Members {
-            tape: self.tape,
-            names: self.tape.members(self.node).iter(),
-        }
+        Members { tape: self.tape, names: self.tape.members(self.node).iter() }
     }
 
     /// How many items an array, members an object or bytes a string has; 0 of anything else.
