@@ -82,3 +82,8 @@ pub use value::{Items, Members, Value};
 /// The version of the canonical form and of the framing around it. It is part of every key, so keys
 /// of two versions never meet.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The example of the README compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,168 @@
+//! What separates keys beside the body, one named test each.
+
+mod common;
+
+use std::collections::HashSet;
+
+use cache_key::{EndpointKind, FORMAT_VERSION, KeyScope, Request, Tenant};
+use common::key;
+
+const CHAT: EndpointKind = EndpointKind::ChatCompletions;
+const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+
+fn scoped(scope: &KeyScope) -> cache_core::CacheKey {
+    Request::parse(CHAT, BODY.as_bytes()).expect("a chat").key(scope)
+}
+
+/// A2: provider, base URL, namespace, forwarded headers, parts and the endpoint kind count too.
+#[test]
+fn a2_every_part_of_the_scope_counts() {
+    let scope = || KeyScope::new(Tenant::Shared);
+    let scopes = [
+        scope(),
+        scope().provider("openai"),
+        scope().provider("azure"),
+        scope().base_url("openai"),
+        scope().namespace("openai"),
+        scope().header("openai", ""),
+        scope().part("openai", ""),
+        scope().header("openai", "x"),
+        scope().header("x", "openai"),
+        scope().secret([0; 32]),
+        scope().secret([1; 32]),
+        scope().header("a", "1").header("a", "2"),
+        scope().header("a", "2").header("a", "1"),
+    ];
+    let keys: HashSet<_> = scopes.iter().map(scoped).collect();
+    assert_eq!(keys.len(), scopes.len());
+
+    let kinds = [
+        CHAT,
+        EndpointKind::Completions,
+        EndpointKind::Responses,
+        EndpointKind::Messages,
+        EndpointKind::Embeddings,
+        EndpointKind::Rerank,
+        EndpointKind::Generic,
+    ];
+    let keys: HashSet<_> = kinds.iter().map(|&kind| key(kind, BODY)).collect();
+    assert_eq!(keys.len(), kinds.len());
+}
+
+/// The order in which a scope is put together does not matter, nor does the case of header names.
+#[test]
+fn scopes_are_sorted() {
+    let scope = || KeyScope::new(Tenant::Shared);
+    let one = scope()
+        .header("OpenAI-Organization", "o")
+        .header("anthropic-beta", "b")
+        .part("x", "1")
+        .part("y", "2");
+    let two = scope()
+        .part("y", "2")
+        .header("Anthropic-Beta", "b")
+        .part("x", "1")
+        .header("openai-organization", "o");
+    assert_eq!(scoped(&one), scoped(&two));
+}
+
+/// A10: the version is part of what is hashed: by `vectors`, whose preimages are spelt out.
+#[test]
+fn a10_keys_carry_the_format_version() {
+    let frame = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let request = Request::parse(CHAT, BODY.as_bytes()).expect("a chat");
+    let preimage = |version: u32| {
+        [
+            b"cachekey",
+            &version.to_le_bytes()[..],
+            &frame("ns"),
+            &[2],
+            &frame("acme"),
+            &[1],
+            &frame("openai"),
+            &frame("https://x"),
+            &1_u32.to_le_bytes(),
+            &frame("h"),
+            &frame("v"),
+            &1_u32.to_le_bytes(),
+            &frame("p"),
+            &frame("w"),
+            &request.canonical_form(),
+        ]
+        .concat()
+    };
+    let scope = KeyScope::new(Tenant::named("acme"))
+        .namespace("ns")
+        .provider("openai")
+        .base_url("https://x")
+        .header("H", "v")
+        .part("p", "w");
+    let key = request.key(&scope);
+    assert_eq!(key.as_bytes(), blake3::hash(&preimage(FORMAT_VERSION)).as_bytes());
+    assert_ne!(key.as_bytes(), blake3::hash(&preimage(FORMAT_VERSION + 1)).as_bytes());
+    let keyed = request.key(&scope.secret([7; 32]));
+    assert_eq!(
+        keyed.as_bytes(),
+        blake3::keyed_hash(&[7; 32], &preimage(FORMAT_VERSION)).as_bytes()
+    );
+}
+
+/// A14: no tenant's name imitates another tenant, or the lack of one.
+#[test]
+fn a14_tenants_are_apart() {
+    let digest = blake3::derive_key("cache-key 2026 Tenant::credential v1", b"sk-1");
+    let imitation: String = digest.iter().map(|&byte| char::from(byte)).collect();
+    let mut tenants = vec![
+        Tenant::Shared,
+        Tenant::Anonymous,
+        Tenant::credential(b""),
+        Tenant::credential(b"sk-1"),
+        Tenant::credential(b"sk-2"),
+    ];
+    let names = [
+        "",
+        "Shared",
+        "shared",
+        "Anonymous",
+        "None",
+        "null",
+        "\0",
+        "\u{1}",
+        "\u{3}",
+        "sk-1",
+        &imitation,
+    ];
+    tenants.extend(names.map(Tenant::named));
+    let keys: HashSet<_> =
+        tenants.iter().map(|tenant| scoped(&KeyScope::new(tenant.clone()))).collect();
+    assert_eq!(keys.len(), tenants.len());
+}
+
+/// A15, the part of keys: one user's key is no other's, and is found again for that user.
+#[test]
+fn a15_users_are_apart() {
+    let of = |user: &str| scoped(&KeyScope::new(Tenant::named(user)));
+    assert_ne!(of("user1"), of("user2"));
+    assert_eq!(of("user1"), of("user1"));
+}
+
+/// A16: 16 hex digits for logs; nothing that is shown holds text of prompts or credentials.
+#[test]
+fn a16_nothing_shows_secrets() {
+    let request = Request::parse(CHAT, br#"{"user":"PRIVATE"}"#).expect("a chat");
+    let scope = KeyScope::new(Tenant::credential(b"PRIVATE"))
+        .header("authorization", "Bearer PRIVATE")
+        .part("p", "PRIVATE")
+        .base_url("https://user:PRIVATE@host")
+        .secret(*b"PRIVATEPRIVATEPRIVATEPRIVATE1234");
+    let key = request.key(&scope);
+    assert_eq!(key.short().to_string().len(), 16);
+    let duplicate =
+        Request::parse(CHAT, br#"{"PRIVATE":1,"PRIVATE":2}"#).map(|_| ()).expect_err("ambiguous");
+    let builder = cache_key::KeyBuilder::new("x").part("PRIVATE");
+    let user = request.member("user").expect("it is there");
+    let shown = format!(
+        "{key:?} {key} {scope:?} {request:?} {user:?} {duplicate:?} {duplicate} {builder:?}"
+    );
+    assert!(!shown.contains("PRIVATE") && !shown.contains("80, 82, 73"), "{shown}");
+}
