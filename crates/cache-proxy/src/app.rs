@@ -13,8 +13,8 @@ use cache_dual::DualCache;
 use cache_dual::codec::Raw;
 use cache_dual::memory::{LocalCache, Policy};
 use cache_dual::redis::RedisTier;
-use cache_llm::{LlmCache, RequestPolicy, ResponsePolicy};
-use cache_tower::{LlmCacheLayer, TenantPolicy};
+use cache_llm::{RequestPolicy, ResponsePolicy};
+use cache_tower::{HttpCache, LlmCacheLayer, TenantPolicy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -112,7 +112,7 @@ fn cache(config: &Config) -> Result<Cache, BoxError> {
         .remote_deadline(config.redis_deadline);
     if let Some(url) = &config.redis {
         let redis = RedisTier::builder(url.reveal())?
-            .namespace(&config.namespace)
+            .prefix(&config.namespace)
             .command_timeout(config.redis_deadline)
             .build()?;
         builder = builder.remote(Arc::new(redis), Raw);
@@ -126,8 +126,10 @@ fn router(config: &Config, cache: Cache, metrics: PrometheusHandle) -> Result<Ro
         .embedding_ttl(config.embedding_ttl)
         .max_temperature(config.max_temperature);
     let answers = ResponsePolicy::default().max_answer(config.max_answer);
-    let llm =
-        LlmCache::builder(cache.clone()).request_policy(requests).response_policy(answers).build();
+    let llm = HttpCache::builder(cache.clone())
+        .request_policy(requests)
+        .response_policy(answers)
+        .build()?;
     let layer = LlmCacheLayer::new(llm)
         .name("cache-proxy")
         .namespace(&config.namespace)

@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, TE, TRAILER, TRANSFER_E
 use axum::http::uri::{Authority, PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use cache_core::BoxError;
-use cache_tower::Body;
+use cache_tower::{Body, BodyError};
 use http_body_util::{BodyExt, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -80,7 +80,7 @@ impl Upstream {
         *outbound.headers_mut() = parts.headers;
         let mut answer = self.client.request(outbound).await?;
         remove_hop_by_hop(answer.headers_mut());
-        Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
+        Ok(answer.map(|body| body.map_err(BodyError::new).boxed_unsync()))
     }
 }
 

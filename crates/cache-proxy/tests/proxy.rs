@@ -16,7 +16,9 @@ async fn equal_requests_share_an_answer() {
     let embedding = json!({"model": "text-embedding-3-small", "input": ["a", "b"]});
     for (path, body) in [(CHAT, chat("hi")), (CHAT, streamed("hi")), (EMBEDDINGS, embedding)] {
         let miss = proxy.send(path, &body).await;
-        assert_eq!(status_of(&miss), "cache-proxy; fwd=miss; stored", "{body}");
+        // Whether a stream is stored is not known yet when its headers go.
+        let stored = if body["stream"] == true { "" } else { "; stored" };
+        assert_eq!(status_of(&miss), format!("cache-proxy; fwd=miss{stored}"));
         assert!(miss.headers().contains_key("x-request-id"), "the provider's headers pass");
         let kind = miss.headers()["content-type"].clone();
         let paid = ok_text(miss).await;
@@ -161,11 +163,14 @@ async fn bad_answers_pass_through_and_are_not_kept() {
                 .send()
                 .await
                 .unwrap();
-            let plain_stream_fault = !stream && fault == Fault::NoDone; // a good plain answer
+            let good = !stream && fault == Fault::NoDone; // there is no [DONE] in plain answers
+            // Half a plain answer is held back, so it can still become an error.
+            let broken_plain = !stream && fault == Fault::HalfStream;
+            let expected_status = if broken_plain { 502 } else { expected.status().as_u16() };
             for _ in 0..2 {
                 let before = provider.calls().total();
                 let answer = proxy.send(CHAT, &body).await;
-                assert_eq!(answer.status(), expected.status(), "{fault:?}");
+                assert_eq!(answer.status(), expected_status, "{fault:?}");
                 assert_eq!(
                     answer.headers().get("retry-after"),
                     expected.headers().get("retry-after"),
@@ -173,9 +178,9 @@ async fn bad_answers_pass_through_and_are_not_kept() {
                 );
                 let status = status_of(&answer);
                 let whole = answer.bytes().await.is_ok();
-                let broken = fault == Fault::HalfStream;
+                let broken = stream && fault == Fault::HalfStream;
                 assert_eq!(whole, !broken, "{fault:?}: a truncated answer must not look whole");
-                if !plain_stream_fault {
+                if !good {
                     assert!(!status.contains("hit"), "{fault:?}: {status}");
                     assert_eq!(provider.calls().total(), before + 1, "{fault:?}, stream: {stream}");
                 }
@@ -192,7 +197,7 @@ async fn bad_requests_get_the_provider_s_error() {
         r#"{"model":"gpt-4o","model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
     let large = chat(&"x".repeat(2000)).to_string();
     for (body, reason) in
-        [("{", "not"), ("", "not"), (duplicate, "duplicate"), (&large, "body"), ("[]", "not")]
+        [("{", "byte 1"), ("", "byte 0"), (duplicate, "same name"), (&large, "limit"), ("[]", "object")]
     {
         let direct = reqwest::Client::new().post(format!("{}{CHAT}", provider.url()));
         let direct = direct.header("content-type", "application/json").bearer_auth("sk-test");
@@ -273,7 +278,7 @@ async fn cache_control_is_honoured() {
         assert_ne!(past, first);
         assert_eq!(ask(None).await.1, first, "no-store stored nothing");
         let (status, refreshed) = ask(Some("no-cache")).await;
-        assert_eq!(status, "cache-proxy; fwd=request; stored");
+        assert!(status.starts_with("cache-proxy; fwd=request"), "{status}");
         assert_ne!(refreshed, first);
         assert_eq!(ask(None).await.1, refreshed, "no-cache replaced the answer");
     }

@@ -8,7 +8,19 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 
 /// The body of requests that the layer hands on and of responses that it returns.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why a [`Body`] broke off, whatever kind of body it was.
+#[derive(Debug, thiserror::Error)]
+#[error("the body broke off")]
+pub struct BodyError(#[source] BoxError);
+
+impl BodyError {
+    /// Wraps the error of any body.
+    pub fn new(source: impl Into<BoxError>) -> Self {
+        Self(source.into())
+    }
+}
 
 /// A body of these bytes.
 pub(crate) fn full(bytes: Bytes) -> Body {
@@ -21,7 +33,7 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    body.map_err(Into::into).boxed_unsync()
+    body.map_err(BodyError::new).boxed_unsync()
 }
 
 /// A body that was read as far as the limit allowed.
@@ -37,7 +49,7 @@ pub(crate) enum Collected {
 ///
 /// A body that comes in one piece is returned as it came; the pieces of any other are copied
 /// together once.
-pub(crate) async fn collect(mut body: Body, limit: usize) -> Result<Collected, BoxError> {
+pub(crate) async fn collect(mut body: Body, limit: usize) -> Result<Collected, BodyError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Ok(Collected::TooLarge(body));
@@ -80,8 +92,10 @@ mod tests {
     use super::*;
 
     fn chunked(chunks: &[&'static str]) -> Body {
-        let frames: Vec<_> =
-            chunks.iter().map(|c| Ok::<_, BoxError>(Frame::data(Bytes::from_static(c.as_bytes())))).collect();
+        let frames: Vec<_> = chunks
+            .iter()
+            .map(|c| Ok::<_, BodyError>(Frame::data(Bytes::from_static(c.as_bytes()))))
+            .collect();
         StreamBody::new(stream::iter(frames)).boxed_unsync()
     }
 

@@ -4,8 +4,7 @@
 //! use std::convert::Infallible;
 //!
 //! use cache_dual::DualCache;
-//! use cache_llm::LlmCache;
-//! use cache_tower::{Body, LlmCacheLayer};
+//! use cache_tower::{Body, HttpCache, LlmCacheLayer};
 //! use http::{Request, Response};
 //! use tower::{Layer, ServiceBuilder, service_fn};
 //!
@@ -15,7 +14,7 @@
 //!     Ok::<_, Infallible>(Response::new(request.into_body()))
 //! });
 //!
-//! let cache = LlmCache::builder(DualCache::builder().build()?).build();
+//! let cache = HttpCache::builder(DualCache::builder().build()?).build()?;
 //! let app = ServiceBuilder::new().layer(LlmCacheLayer::new(cache)).service(provider);
 //! # let _ = app;
 //! # Ok(())
@@ -45,6 +44,6 @@ mod route;
 mod status;
 mod tenant;
 
-pub use body::Body;
-pub use layer::{LlmCacheLayer, LlmCacheService};
+pub use body::{Body, BodyError};
+pub use layer::{HttpCache, LlmCacheLayer, LlmCacheService};
 pub use tenant::TenantPolicy;

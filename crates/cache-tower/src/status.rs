@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderValue};
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// What this cache did with one request.
-#[derive(Debug)]
 pub(crate) enum CacheStatus<'a> {
     /// A tier answered.
     Hit { tier: &'static str, age: Duration, remaining: Duration },

@@ -10,25 +10,25 @@ use cache_dual::codec::Raw;
 use cache_dual::{CacheKey, DualCache, LocalCache, ManualClock};
 
 /// One process of several that share a remote tier.
-pub struct Process {
-    pub cache: DualCache<Bytes>,
-    pub memory: LocalCache<Bytes>,
-    pub faults: Arc<FaultyTier<Arc<MemoryRemote>>>,
+pub(crate) struct Process {
+    pub(crate) cache: DualCache<Bytes>,
+    pub(crate) memory: LocalCache<Bytes>,
+    pub(crate) faults: Arc<FaultyTier<Arc<MemoryRemote>>>,
 }
 
 /// A remote tier on a clock of its own.
-pub struct World {
-    pub clock: Arc<ManualClock>,
-    pub remote: Arc<MemoryRemote>,
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) remote: Arc<MemoryRemote>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
         Self { remote: Arc::new(MemoryRemote::new(clock.clone())), clock }
     }
 
-    pub fn process(&self) -> Process {
+    pub(crate) fn process(&self) -> Process {
         let memory: LocalCache<Bytes> = LocalCache::local()
             .max_entries(10_000)
             .clock(self.clock.clone())
@@ -46,21 +46,21 @@ impl World {
     }
 }
 
-pub const TTL: Duration = Duration::from_secs(60);
+pub(crate) const TTL: Duration = Duration::from_secs(60);
 
-pub fn key(text: &str) -> CacheKey {
+pub(crate) fn key(text: &str) -> CacheKey {
     CacheKey::from_text(text)
 }
 
-pub fn bytes(text: &str) -> Bytes {
+pub(crate) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
 /// An origin's error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub status: u16,
-    pub retry_after: u64,
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) retry_after: u64,
 }
 
 impl std::fmt::Display for Refused {

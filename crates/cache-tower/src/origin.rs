@@ -1,0 +1,98 @@
+//! The inner service as the origin of a cache.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use cache_core::BoxError;
+use cache_llm::{Origin, OriginAnswer};
+use futures_util::{StreamExt, TryStreamExt};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Request, Response, request, response};
+use http_body::Body as HttpBody;
+use http_body_util::BodyStream;
+use tower_service::Service;
+
+use crate::body::{Body, boxed, full};
+
+/// The inner service, for one request.
+pub(crate) struct Inner<S>(pub(crate) S);
+
+impl<S> Inner<S> {
+    /// Sends a request as it is.
+    pub(crate) async fn call<R>(mut self, request: Request<Body>) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<R>, Error = Infallible>,
+        R: HttpBody<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let Ok(()) = poll_fn(|context| self.0.poll_ready(context)).await;
+        let Ok(answer) = self.0.call(request).await;
+        answer.map(boxed)
+    }
+
+    /// The call that the cache makes if it has no answer.
+    pub(crate) fn origin(self, mut parts: request::Parts, body: Bytes) -> ServiceOrigin<S> {
+        // The answer is kept for callers who may not understand the encoding of this one.
+        parts.headers.remove(ACCEPT_ENCODING);
+        ServiceOrigin { inner: self, parts, body }
+    }
+}
+
+/// One request to the inner service that an answer may be stored of.
+pub(crate) struct ServiceOrigin<S> {
+    inner: Inner<S>,
+    parts: request::Parts,
+    body: Bytes,
+}
+
+impl<S, R> Origin for ServiceOrigin<S>
+where
+    S: Service<Request<Body>, Response = Response<R>, Error = Infallible> + Send,
+    S::Future: Send,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Head = response::Parts;
+    type Error = Infallible;
+
+    async fn call(self) -> Result<OriginAnswer<response::Parts>, Infallible> {
+        let request = Request::from_parts(self.parts, full(self.body));
+        let (head, body) = self.inner.call(request).await.into_parts();
+        // Trailers say something about a transfer that the cache does not repeat.
+        let data = BodyStream::new(body)
+            .map_err(BoxError::from)
+            .try_filter_map(async |frame| Ok(frame.into_data().ok()));
+        Ok(OriginAnswer {
+            status: head.status.as_u16(),
+            is_event_stream: is_event_stream(&head.headers),
+            content_encoded: head.headers.contains_key(CONTENT_ENCODING),
+            head,
+            body: data.boxed(),
+        })
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let media_type = media_type.and_then(|value| value.split(|&byte| byte == b';').next());
+    media_type.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn event_streams_are_known_by_their_media_type() {
+        let is = |value| {
+            is_event_stream(
+                &[(CONTENT_TYPE, HeaderValue::from_static(value))].into_iter().collect(),
+            )
+        };
+        assert!(is("text/event-stream") && is("Text/Event-Stream; charset=utf-8"));
+        assert!(!is("application/json") && !is("text/event-streams"));
+        assert!(!is_event_stream(&HeaderMap::new()));
+    }
+}
