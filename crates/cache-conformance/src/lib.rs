@@ -1,1 +1,46 @@
-//! The contract of a remote cache tier as a test suite that any tier can run.
+//! The contract of [`RemoteTier`] as a test suite that any tier can run.
+//!
+//! Every sentence of the contract is one public async function in [`cases`], and asserts through
+//! the trait alone. [`remote_tier_suite!`] makes a test of each:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use cache_conformance::{Harness, MemoryRemote};
+//! use cache_core::ManualClock;
+//!
+//! fn memory() -> Harness<MemoryRemote> {
+//!     let clock = Arc::new(ManualClock::default());
+//!     Harness::with_clock(MemoryRemote::new(clock.clone()), clock)
+//! }
+//!
+//! # fn main() {}
+//! # mod tests { // in tests/conformance.rs of the tier's crate
+//! # use super::*;
+//! cache_conformance::remote_tier_suite!(plain, memory());
+//! # }
+//! ```
+//!
+//! A tier that is given its clock is taken through time by moving that clock; one with a clock of
+//! its own (a server's) gets short lives that are waited for.
+//!
+//! Beside the suite stand what other crates test with: [`MemoryRemote`], the reference tier;
+//! [`FaultyTier`], which fails and hangs when told to; and [`LocalBus`], an in-process
+//! [`InvalidationBus`](cache_core::InvalidationBus).
+//!
+//! [`RemoteTier`]: cache_core::RemoteTier
+
+pub mod cases;
+
+mod bus;
+mod faulty;
+mod harness;
+mod memory;
+mod suite;
+
+pub use bus::LocalBus;
+pub use faulty::FaultyTier;
+pub use harness::{Harness, IntoHarness};
+pub use memory::MemoryRemote;
+#[doc(hidden)]
+pub use suite::run;

@@ -1,0 +1,116 @@
+//! The macros that make tests of the cases.
+
+use std::future::Future;
+
+use crate::harness::{Harness, IntoHarness};
+
+/// Makes a test of every case that each [`RemoteTier`](cache_core::RemoteTier) must pass.
+///
+/// `remote_tier_suite!(name, expression)` is a module called `name` with one `#[test]` a case. The
+/// expression is evaluated for each, to a [`Harness`] or, where the tier may not be available, an
+/// `Option` of one: a test without a harness passes, so say aloud that you skip.
+///
+/// The namespace of the tier must be the suite's own: `purge` is among the cases.
+#[macro_export]
+macro_rules! remote_tier_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__cases!(
+            $name,
+            $make,
+            [
+                reads::absent_is_a_miss,
+                reads::what_was_put_is_got,
+                reads::payloads_of_any_length_come_back,
+                reads::the_last_put_wins,
+                reads::values_are_whole,
+                reads::a_dropped_put_leaves_the_old_or_the_new,
+                reads::the_tier_answers_pings_and_describes_itself,
+                reads::calls_end_within_the_deadline,
+                time::expired_is_absent,
+                time::lives_below_a_second_are_kept,
+                time::stale_is_not_expired,
+                time::putting_the_expired_removes,
+                time::ttl_starts_at_what_was_given_and_falls,
+                time::no_clock_lengthens_a_life,
+                time::the_future_lengthens_no_life,
+                batches::many_are_read_in_order,
+                batches::of_two_puts_the_later_wins,
+                batches::many_are_removed_and_counted_once,
+                batches::nothing_is_a_batch,
+                removal::removing_says_what_was_there,
+                removal::only_the_read_version_is_removed,
+                removal::purging_leaves_nothing,
+                fences::every_write_is_a_new_version,
+                fences::an_unchanged_version_lets_a_put_through,
+                fences::a_write_voids_fences,
+                fences::a_removal_voids_fences,
+                fences::removing_nothing_voids_fences,
+                fences::a_removal_is_remembered,
+                fences::one_of_many_fenced_puts_wins,
+                fences::an_expired_put_is_a_removal,
+            ]
+        );
+    };
+}
+
+/// Makes a test of every case about bytes that somebody else put under the tier's keys: for tiers
+/// whose [`Harness`] was told how to [plant](Harness::plant_with) such bytes.
+///
+/// As [`remote_tier_suite!`] otherwise.
+#[macro_export]
+macro_rules! foreign_bytes_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__cases!(
+            $name,
+            $make,
+            [
+                foreign::foreign_bytes_are_a_miss,
+                foreign::foreign_bytes_are_overwritten,
+                foreign::foreign_bytes_are_removed_only_as_read,
+                foreign::removing_foreign_bytes_removes_no_entry,
+            ]
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cases {
+    ($name:ident, $make:expr, [$($module:ident::$case:ident),+ $(,)?]) => {
+        mod $name {
+            #[allow(unused_imports, reason = "what the expression names")]
+            use super::*;
+
+            $(
+                #[test]
+                fn $case() {
+                    $crate::run(
+                        || $make,
+                        async |harness| $crate::cases::$module::$case(&harness).await,
+                    );
+                }
+            )+
+        }
+    };
+}
+
+/// Runs one case on a runtime of its own, in which the harness is made too.
+///
+/// # Panics
+///
+/// If the case fails, or no runtime can be built.
+pub fn run<H: IntoHarness, F: Future<Output = ()>>(
+    make: impl FnOnce() -> H,
+    case: impl FnOnce(Harness<H::Tier>) -> F,
+) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime can be built");
+    runtime.block_on(async {
+        if let Some(harness) = make().into_harness() {
+            case(harness).await;
+        }
+    });
+}
