@@ -1,16 +1,98 @@
-//! LLM answers in a cache: what may be stored, under which key, for how long; streams recorded and replayed.
+//! LLM answers in a cache: what may be stored, under which key, for how long; streams recorded
+//! while they pass, shared while they last, and replayed as streams.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use cache_dual::DualCache;
+//! use cache_llm::{CacheMode, EndpointKind, KeyScope, LlmCache, OriginAnswer, Reply, Tenant};
+//! use futures_util::{StreamExt, stream};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = LlmCache::<(), Infallible>::builder(DualCache::builder().build()?).build()?;
+//!
+//! // 1. Decide. An `Err` says why the request has to go to the provider as it is.
+//! let body = br#"{"model":"m","messages":[{"role":"user","content":"Capital of France?"}]}"#;
+//! let scope = KeyScope::new(Tenant::named("acme")).provider("openai");
+//! let plan = cache.prepare(EndpointKind::ChatCompletions, body, &scope)?;
+//!
+//! // 2. Answer. The call to the provider is made at most once, and only if there is no answer.
+//! let provider = || async {
+//!     let answer = r#"{"choices":[{"message":{"content":"Paris"},"finish_reason":"stop"}]}"#;
+//!     Ok(OriginAnswer {
+//!         status: 200,
+//!         head: (), // e.g. the response's headers
+//!         is_event_stream: false,
+//!         content_encoded: false,
+//!         body: stream::iter([Ok(answer.into())]).boxed(),
+//!     })
+//! };
+//! let Reply::Passed(first) = cache.answer(&plan, CacheMode::Use, provider).await? else {
+//!     panic!("nothing was stored yet");
+//! };
+//! assert_eq!(first.status, 200);
+//!
+//! let Reply::Hit(second) = cache.answer(&plan, CacheMode::Use, provider).await? else {
+//!     panic!("a good answer is stored");
+//! };
+//! assert!(second.body.ends_with(br#""finish_reason":"stop"}]}"#)); // the very same bytes
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! * **Only good answers are stored**, whole and as they came: see [`ResponsePolicy`]. Whatever is
+//!   not stored still reaches its caller unchanged, with the reason ([`NotStored`]).
+//! * **A stream is stored only if it ended cleanly**, and never before: half a stream, an error
+//!   event, an end without `[DONE]` are passed on and forgotten.
+//! * **One call for concurrent identical requests.** Later ones join a stream in flight, get at
+//!   once what has passed, and share the rest. Who leaves does not end it for the others; when the
+//!   last one leaves, the call ends.
+//! * **Nothing waits for the cache.** Events are passed on as they come; storing delays no byte.
+//! * **Bounded.** At most [`ResponsePolicy::max_answer`] bytes and one chunk are held of an answer
+//!   under way, whatever its size and however slow its readers.
+//! * **Errors are not kept.** They reach all who waited, typed, status and head included.
+//!
+//! # What it knows
+//!
+//! `OpenAI` chat completions and embeddings, as JSON; other kinds of requests are left alone
+//! ([`Bypass::Kind`]). It knows no HTTP: statuses are numbers, and whatever else comes with an
+//! answer is an opaque [`Origin::Head`]. Keys are those of `cache-key`, with the transport (plain,
+//! or a stream with its `stream_options`) as a part of their own, since an answer is served in the
+//! transport that it was recorded in.
+//!
+//! # Building blocks
+//!
+//! [`sse::SseParser`] (Server-Sent Events out of any pieces), [`live::Live`] (one body, many
+//! readers), [`Replay`], [`RequestPolicy`] and [`ResponsePolicy`] can be used alone.
 
+mod cache;
+mod collect;
+mod flight;
 pub mod live;
 mod not_stored;
+mod origin;
+mod plain;
 mod plan;
 mod replay;
+mod reply;
 mod request;
 mod response;
 pub mod sse;
+mod streamed;
 mod wire;
 
+pub use cache::{LlmCache, LlmCacheBuilder};
 pub use not_stored::NotStored;
+pub use origin::{BodyStream, Origin, OriginAnswer};
 pub use plan::Plan;
 pub use replay::Replay;
+pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, Reply, Storage};
 pub use request::{Bypass, PolicyError, RequestPolicy};
 pub use response::{AnswerKind, Asked, ResponsePolicy, Transport};
+
+pub use cache_core::{BoxError, CacheKey};
+pub use cache_dual::{DualCache, Source};
+pub use cache_key::{EndpointKind, KeyScope, NotCanonical, Request, Tenant};

@@ -70,6 +70,12 @@ pub enum NotStored {
     /// Its key was invalidated or written while it was fetched.
     #[error("the key was invalidated or written meanwhile")]
     Fenced,
+    /// It is heavier than the memory tier may be; it is in the remote tier at most.
+    #[error("the answer is heavier than the memory tier may be")]
+    TooHeavy,
+    /// Its time to live is over already.
+    #[error("the answer has no time to live")]
+    Expired,
 }
 
 impl NotStored {
@@ -99,6 +105,8 @@ impl NotStored {
             Self::Cut => "cut",
             Self::Broken => "broken",
             Self::Fenced => "fenced",
+            Self::TooHeavy => "too_heavy",
+            Self::Expired => "expired",
         }
     }
 }

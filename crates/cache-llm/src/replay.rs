@@ -1,17 +1,11 @@
 //! [`Replay`]: a recorded stream, given out again event by event.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
-use futures_util::Stream;
 
 /// Cuts a recorded event stream at its event bounds, without copying.
 ///
 /// The pieces together are exactly the recorded bytes; each ends with the blank line that ends an
-/// event, the last one with whatever came after it. It is an iterator, and a [`Stream`] that is
-/// always ready.
+/// event, the last one with whatever came after it.
 ///
 /// ```
 /// use cache_llm::Replay;
@@ -40,14 +34,6 @@ impl Iterator for Replay {
         }
         let end = first_event_end(&self.rest);
         Some(self.rest.split_to(end))
-    }
-}
-
-impl Stream for Replay {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.next().map(Ok))
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::not_stored::NotStored;
+use crate::request::PolicyError;
 use crate::sse::{Event, EventTooLarge, SseParser};
 use crate::wire::{self, Choices, Frame};
 
@@ -161,9 +162,7 @@ impl ResponsePolicy {
             return Err(NotStored::TooLarge { limit: self.max_bytes });
         }
         self.judge_stream(asked, pieces.iter().map(|piece| &**piece))?;
-        let mut whole = Vec::with_capacity(length);
-        pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-        Ok(whole.into())
+        Ok(pieces.concat().into())
     }
 
     fn judge_stream<'a>(
@@ -177,6 +176,10 @@ impl ResponsePolicy {
             parser.push(piece, |event| stream.add(event));
         }
         stream.verdict(self, asked)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), PolicyError> {
+        if self.max_bytes == 0 { Err(PolicyError::ZeroMaxAnswer) } else { Ok(()) }
     }
 
     pub(crate) const fn largest(&self) -> usize {

@@ -157,6 +157,7 @@ fn token_limit() {
 #[test]
 fn expected_results() {
     assert_eq!(chat(r#","n":3"#).unwrap().asked().results, Some(3));
+    assert_ne!(chat(r#","n":3"#).unwrap().key(), chat(r#","n":2"#).unwrap().key());
     assert_eq!(chat("").unwrap().asked().results, None);
     let results = |input| embed(input).unwrap().asked().results;
     assert_eq!(results(r#""one text""#), Some(1));

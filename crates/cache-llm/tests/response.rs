@@ -36,12 +36,13 @@ fn stream(chunks: &[&str]) -> String {
 }
 
 fn open_stream(chunks: &[&str]) -> String {
-    chunks
-        .iter()
-        .map(|choices| {
-            format!("data: {{\"object\":\"chat.completion.chunk\",\"choices\":[{choices}]}}\n\n")
-        })
-        .collect()
+    let mut stream = String::new();
+    for choices in chunks {
+        stream += "data: {\"object\":\"chat.completion.chunk\",\"choices\":[";
+        stream += choices;
+        stream += "]}\n\n";
+    }
+    stream
 }
 
 const HELLO: &str =

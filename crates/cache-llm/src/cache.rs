@@ -1,0 +1,225 @@
+//! [`LlmCache`]: the policies, the cache and the flights put together.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cache_core::{CacheKey, Error};
+use cache_dual::{DualCache, InsertOptions, Outcome};
+use cache_key::{EndpointKind, KeyScope, Request};
+
+use crate::flight::Flights;
+use crate::not_stored::NotStored;
+use crate::origin::Origin;
+use crate::plan::Plan;
+use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, Reply, Storage};
+use crate::request::{Bypass, PolicyError, RequestPolicy};
+use crate::response::{ResponsePolicy, Transport};
+use crate::streamed::Announced;
+
+/// Answers requests from a cache, or from the provider and into the cache.
+///
+/// `H` and `E` are the [`Origin::Head`] and [`Origin::Error`] of the calls that it makes. Clones
+/// share everything. See the [crate documentation](crate).
+pub struct LlmCache<H, E> {
+    pub(crate) inner: Arc<Inner<H, E>>,
+}
+
+pub(crate) struct Inner<H, E> {
+    pub(crate) dual: DualCache<Bytes>,
+    pub(crate) requests: RequestPolicy,
+    pub(crate) responses: Arc<ResponsePolicy>,
+    pub(crate) flights: Flights<Announced<H, E>>,
+}
+
+impl<H, E> LlmCache<H, E>
+where
+    H: Clone + Send + Sync + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    /// Starts with the default policies, on top of `dual`.
+    pub fn builder(dual: DualCache<Bytes>) -> LlmCacheBuilder<H, E> {
+        LlmCacheBuilder {
+            dual,
+            requests: RequestPolicy::default(),
+            responses: ResponsePolicy::default(),
+            calls: PhantomData,
+        }
+    }
+
+    /// Decides on a request and finds its key. The body is parsed once and not kept.
+    ///
+    /// # Errors
+    ///
+    /// Why the request is none of the cache's business: it should go to the provider as it is.
+    pub fn prepare(
+        &self,
+        kind: EndpointKind,
+        body: &[u8],
+        scope: &KeyScope,
+    ) -> Result<Plan, Bypass> {
+        self.inner.requests.kind(kind)?; // before any work on the body
+        self.inner.requests.plan(&Request::parse(kind, body)?, scope)
+    }
+
+    /// The answer to the request of `plan`: from the cache, from another caller's call that is
+    /// under way, or from `origin`, which is called at most once.
+    ///
+    /// Concurrent identical requests make one call. A plain answer is read whole, judged and
+    /// stored, and handed to all. A stream is passed on as it comes, to whoever joins while it
+    /// lasts, and stored once it has ended well. Answers that are not to be stored go to those who
+    /// waited, status and head included, and are not kept. Those that cannot be shared, being too
+    /// large or encoded, go to the one whose call it was, and the others make their own.
+    ///
+    /// May be dropped at any time: a call under way then goes on for those who share it, or is
+    /// taken over by one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`AnswerError`]: there is no answer.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, if a stream has to be fetched.
+    pub async fn answer<O>(
+        &self,
+        plan: &Plan,
+        mode: CacheMode,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let inner = &*self.inner;
+        match (mode, plan.transport()) {
+            (CacheMode::Bypass, _) => inner.pass(origin, NotStored::Bypassed).await,
+            (CacheMode::Use, Transport::Plain) => inner.plain(plan, origin).await,
+            (CacheMode::Use, Transport::Stream) => inner.streamed(plan, origin).await,
+            (CacheMode::Refresh, Transport::Plain) => inner.refresh_plain(plan, origin).await,
+            (CacheMode::Refresh, Transport::Stream) => inner.refresh_streamed(plan, origin).await,
+        }
+    }
+
+    /// Removes an answer from both tiers, and lets nobody join a stream of it that is under way;
+    /// whether a tier had it. Streams under way are not stored.
+    ///
+    /// (A key removed through [`dual`](Self::dual) alone is as gone, but a stream under way can
+    /// still be joined.)
+    ///
+    /// # Errors
+    ///
+    /// If the remote tier did not confirm; see [`DualCache::remove`].
+    pub async fn remove(&self, key: &CacheKey) -> Result<bool, Error> {
+        self.inner.flights.detach(key);
+        let removed = self.inner.dual.remove(key).await;
+        // Again: a stream that began meanwhile may stand on what was there before.
+        self.inner.flights.detach(key);
+        removed
+    }
+
+    /// The cache underneath.
+    pub fn dual(&self) -> &DualCache<Bytes> {
+        &self.inner.dual
+    }
+
+    /// How many streams are under way that can be joined.
+    pub fn streams_in_flight(&self) -> usize {
+        self.inner.flights.len()
+    }
+}
+
+impl<H, E> Inner<H, E>
+where
+    H: Clone + Send + Sync + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    /// The caller's own call, neither read from the cache nor stored.
+    pub(crate) async fn pass<O>(
+        &self,
+        origin: O,
+        reason: NotStored,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let answer = origin.call().await.map_err(|error| AnswerError::Origin(Arc::new(error)))?;
+        Ok(Reply::Passed(Passed {
+            status: answer.status,
+            head: answer.head,
+            body: Body::Stream(answer.body),
+            storage: Storage::NotStored(reason),
+            collapsed: false,
+        }))
+    }
+
+    pub(crate) fn hit(&self, plan: &Plan, outcome: Outcome<Bytes>) -> Reply<H> {
+        let now = self.dual.now();
+        Reply::Hit(Hit {
+            transport: plan.transport(),
+            source: outcome.source,
+            age: outcome.age(now),
+            remaining: outcome.remaining(now),
+            body: outcome.value,
+        })
+    }
+}
+
+/// How an answer of this plan is stored.
+pub(crate) fn insert_options(plan: &Plan, body: &Bytes) -> InsertOptions {
+    InsertOptions::default().ttl(plan.ttl()).weight(body.len() as u64)
+}
+
+impl<H, E> Clone for LlmCache<H, E> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<H, E> fmt::Debug for LlmCache<H, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LlmCache")
+            .field("dual", &self.inner.dual)
+            .field("requests", &self.inner.requests)
+            .field("responses", &self.inner.responses)
+            .field("streams_in_flight", &self.inner.flights.len())
+            .finish()
+    }
+}
+
+/// What an [`LlmCache`] can be told. Made by [`LlmCache::builder`].
+#[derive(Debug)]
+#[must_use = "nothing is built until `build` is called"]
+pub struct LlmCacheBuilder<H, E> {
+    dual: DualCache<Bytes>,
+    requests: RequestPolicy,
+    responses: ResponsePolicy,
+    calls: PhantomData<fn() -> (H, E)>,
+}
+
+impl<H, E> LlmCacheBuilder<H, E> {
+    /// Which requests are cached. Default: see [`RequestPolicy`].
+    pub fn request_policy(mut self, policy: RequestPolicy) -> Self {
+        self.requests = policy;
+        self
+    }
+
+    /// Which answers are kept. Default: see [`ResponsePolicy`].
+    pub fn response_policy(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = policy;
+        self
+    }
+
+    /// Builds the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names the setting that makes no sense.
+    pub fn build(self) -> Result<LlmCache<H, E>, PolicyError> {
+        self.requests.check()?;
+        self.responses.check()?;
+        let Self { dual, requests, responses, calls: _ } = self;
+        let (responses, flights) = (Arc::new(responses), Flights::new());
+        Ok(LlmCache { inner: Arc::new(Inner { dual, requests, responses, flights }) })
+    }
+}

@@ -1,0 +1,71 @@
+//! [`Origin`]: one call to the provider, however it is made.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+
+use bytes::Bytes;
+use cache_core::BoxError;
+use futures_util::stream::BoxStream;
+
+/// The chunks of a body as they come.
+pub type BodyStream = BoxStream<'static, Result<Bytes, BoxError>>;
+
+/// One call to the provider, made at most once and only if the cache has no answer.
+///
+/// Any `FnOnce() -> Future<Output = Result<OriginAnswer<Head>, Error>>` is one.
+pub trait Origin: Send {
+    /// What comes with an answer and is handed to all who share it, such as the parts of an HTTP
+    /// response. The cache does not look into it and does not store it.
+    type Head: Clone + Send + Sync + 'static;
+    /// Why there is no answer.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Asks the provider, and returns as soon as the body begins.
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer. An answer with an error status is an answer.
+    fn call(self) -> impl Future<Output = Result<OriginAnswer<Self::Head>, Self::Error>> + Send;
+}
+
+impl<F, Fut, H, E> Origin for F
+where
+    F: FnOnce() -> Fut + Send,
+    Fut: Future<Output = Result<OriginAnswer<H>, E>> + Send,
+    H: Clone + Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    type Head = H;
+    type Error = E;
+
+    fn call(self) -> impl Future<Output = Result<OriginAnswer<H>, E>> + Send {
+        self()
+    }
+}
+
+/// What the provider answered.
+pub struct OriginAnswer<H> {
+    /// The HTTP status.
+    pub status: u16,
+    /// What else comes with it; see [`Origin::Head`].
+    pub head: H,
+    /// Whether the body is `text/event-stream`.
+    pub is_event_stream: bool,
+    /// Whether the body is compressed or otherwise encoded, which makes it opaque to the cache:
+    /// better not to ask for it.
+    pub content_encoded: bool,
+    /// The body.
+    pub body: BodyStream,
+}
+
+/// Leaves the body out: nobody should read an answer in a log.
+impl<H> fmt::Debug for OriginAnswer<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginAnswer")
+            .field("status", &self.status)
+            .field("is_event_stream", &self.is_event_stream)
+            .field("content_encoded", &self.content_encoded)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! Plain answers: read whole, judged, stored, and shared through the cache's own single flight.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cache_dual::{FetchError, Fetched};
+use parking_lot::Mutex;
+
+use crate::cache::{Inner, insert_options};
+use crate::collect::{Collected, collect};
+use crate::not_stored::NotStored;
+use crate::origin::{Origin, OriginAnswer};
+use crate::plan::Plan;
+use crate::reply::{AnswerError, Body, Passed, Reply, Storage};
+
+/// What a call to the origin brought.
+struct Fetch<H, E> {
+    /// For the caller who made the call.
+    own: Result<Passed<H>, AnswerError<E>>,
+    /// For the cache, and for all who waited.
+    shared: Result<Bytes, Unstored<H, E>>,
+}
+
+/// What those who waited get where there is nothing to store.
+enum Unstored<H, E> {
+    /// There is no answer.
+    Failed(AnswerError<E>),
+    /// A whole answer that is not to be kept.
+    Answer { status: u16, head: H, body: Bytes, reason: NotStored },
+    /// Nothing: only the caller who made the call can have the answer.
+    Unshared(NotStored),
+}
+
+impl<H, E> Inner<H, E>
+where
+    H: Clone + Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    pub(crate) async fn plain<O>(&self, plan: &Plan, origin: O) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        // If this caller leads, its origin is taken and its own part of the fetch left in `own`.
+        let (origin, own) = (Mutex::new(Some(origin)), Mutex::new(None));
+        let fetched = self
+            .dual
+            .get_or_fetch_with(plan.key(), || async {
+                let origin = origin.lock().take().expect("a fetch is started at most once");
+                let fetch = self.fetch(plan, origin).await;
+                *own.lock() = Some(fetch.own);
+                fetch.shared.map(|body| {
+                    let options = insert_options(plan, &body);
+                    Fetched::new(body).options(options)
+                })
+            })
+            .await;
+        if let Some(own) = own.into_inner() {
+            return own.map(Reply::Passed);
+        }
+        let unstored = match fetched {
+            Ok(outcome) => return Ok(self.hit(plan, outcome)),
+            Err(FetchError::Origin(unstored)) => unstored,
+            Err(_) => return Err(AnswerError::Panicked),
+        };
+        match &*unstored {
+            Unstored::Failed(error) => Err(error.clone()),
+            Unstored::Answer { status, head, body, reason } => Ok(Reply::Passed(Passed {
+                status: *status,
+                head: head.clone(),
+                body: Body::Whole(body.clone()),
+                storage: Storage::NotStored(reason.clone()),
+                collapsed: true,
+            })),
+            Unstored::Unshared(reason) => {
+                let origin = origin.into_inner().expect("only the leader's origin was taken");
+                self.pass(origin, reason.clone()).await
+            }
+        }
+    }
+
+    /// A call of its own whose answer takes the place of what is stored.
+    pub(crate) async fn refresh_plain<O>(
+        &self,
+        plan: &Plan,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let Fetch { own, shared } = self.fetch(plan, origin).await;
+        let mut own = own?;
+        if let Ok(body) = shared {
+            let options = insert_options(plan, &body);
+            own.storage = self.dual.insert(*plan.key(), body, options).await.into();
+        }
+        Ok(Reply::Passed(own))
+    }
+
+    /// Calls the origin, reads its answer and judges it.
+    async fn fetch<O>(&self, plan: &Plan, origin: O) -> Fetch<H, E>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let answer = match origin.call().await {
+            Ok(answer) => answer,
+            Err(error) => return Fetch::failed(AnswerError::Origin(Arc::new(error))),
+        };
+        let OriginAnswer { status, head, is_event_stream, content_encoded, body } = answer;
+        let asked = plan.asked();
+        let verdict = self.responses.judge_head(asked, status, is_event_stream, content_encoded);
+        let passed =
+            |body, storage| Passed { status, head: head.clone(), body, storage, collapsed: false };
+        let unshared = |body, reason: NotStored| Fetch {
+            own: Ok(passed(Body::Stream(body), Storage::NotStored(reason.clone()))),
+            shared: Err(Unstored::Unshared(reason)),
+        };
+        if let Err(reason) = &verdict
+            && (is_event_stream || content_encoded)
+        {
+            // A stream is not to be held up, and not everyone may understand the encoding.
+            return unshared(body, reason.clone());
+        }
+        let limit = self.responses.largest();
+        let body = match collect(body, limit).await {
+            Ok(Collected::Whole(body)) => body,
+            Ok(Collected::TooLarge(stream)) => {
+                return unshared(stream, verdict.err().unwrap_or(NotStored::TooLarge { limit }));
+            }
+            Err(error) => return Fetch::failed(AnswerError::Body(Arc::from(error))),
+        };
+        match verdict.and_then(|()| self.responses.judge(asked, &body)) {
+            Ok(()) => Fetch {
+                own: Ok(passed(Body::Whole(body.clone()), Storage::Stored)),
+                shared: Ok(body),
+            },
+            Err(reason) => {
+                let (key, label) = (plan.key().short(), reason.label());
+                tracing::debug!(%key, reason = label, "answer not stored");
+                let storage = Storage::NotStored(reason.clone());
+                Fetch {
+                    own: Ok(passed(Body::Whole(body.clone()), storage)),
+                    shared: Err(Unstored::Answer { status, head, body, reason }),
+                }
+            }
+        }
+    }
+}
+
+impl<H, E> Fetch<H, E> {
+    fn failed(error: AnswerError<E>) -> Self {
+        Self { own: Err(error.clone()), shared: Err(Unstored::Failed(error)) }
+    }
+}
+
+/// The single flight wants an error; nobody else sees it.
+impl<H, E> Error for Unstored<H, E> {}
+
+impl<H, E> fmt::Display for Unstored<H, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the origin gave nothing to store")
+    }
+}
+
+impl<H, E> fmt::Debug for Unstored<H, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,176 @@
+//! [`Reply`]: what a caller gets.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cache_core::BoxError;
+use cache_dual::Source;
+use futures_util::stream::{StreamExt, iter, once};
+use tokio::sync::watch;
+
+use crate::not_stored::NotStored;
+use crate::origin::BodyStream;
+use crate::replay::Replay;
+use crate::response::Transport;
+
+/// What a caller gets: a stored answer, or the provider's.
+#[derive(Debug)]
+#[must_use]
+pub enum Reply<H> {
+    /// An answer from the cache, or one that another caller fetched at the same time.
+    Hit(Hit),
+    /// The provider's answer, on its way through.
+    Passed(Passed<H>),
+}
+
+/// An answer that is whole: status 200, the provider's bytes.
+#[derive(Clone)]
+pub struct Hit {
+    /// The provider's body as it came.
+    pub body: Bytes,
+    /// What the body is.
+    pub transport: Transport,
+    /// Where it came from. [`Source::Collapsed`]: another caller's fetch, just now.
+    pub source: Source,
+    /// How old it is.
+    pub age: Duration,
+    /// How long it has left.
+    pub remaining: Duration,
+}
+
+/// An answer of the provider.
+#[derive(Debug)]
+pub struct Passed<H> {
+    /// Its status.
+    pub status: u16,
+    /// What came with it.
+    pub head: H,
+    /// Its body.
+    pub body: Body,
+    /// Whether it is stored.
+    pub storage: Storage,
+    /// Whether another caller's call brought it.
+    pub collapsed: bool,
+}
+
+/// The body of an answer on its way through.
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// As it comes.
+    Stream(BodyStream),
+}
+
+/// Whether an answer is stored.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Storage {
+    /// It was found good and handed to the cache.
+    Stored,
+    /// It is being recorded; whether it is good is known when it has ended.
+    Recording(Recorded),
+    /// It is not stored, and why.
+    NotStored(NotStored),
+}
+
+/// How the recording of a stream turns out.
+#[derive(Clone, Debug)]
+pub struct Recorded(pub(crate) watch::Receiver<Option<Result<(), NotStored>>>);
+
+impl Recorded {
+    /// Waits until the stream is stored, or known not to be.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not stored.
+    pub async fn outcome(mut self) -> Result<(), NotStored> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Err(NotStored::Broken)),
+            // The recording task is gone without a word: it panicked, or the runtime shut down.
+            Err(_) => Err(NotStored::Broken),
+        }
+    }
+}
+
+impl Hit {
+    /// The body as a stream: event by event if it is a recorded stream, else in one piece.
+    pub fn into_stream(self) -> BodyStream {
+        match self.transport {
+            Transport::Plain => Body::Whole(self.body).into_stream(),
+            Transport::Stream => iter(Replay::new(self.body).map(Ok)).boxed(),
+        }
+    }
+}
+
+impl Body {
+    /// The body as a stream.
+    pub fn into_stream(self) -> BodyStream {
+        match self {
+            Self::Whole(bytes) => once(async { Ok::<_, BoxError>(bytes) }).boxed(),
+            Self::Stream(stream) => stream,
+        }
+    }
+}
+
+/// Shows lengths, never answers.
+impl fmt::Debug for Hit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hit")
+            .field("bytes", &self.body.len())
+            .field("transport", &self.transport)
+            .field("source", &self.source)
+            .field("age", &self.age)
+            .field("remaining", &self.remaining)
+            .finish()
+    }
+}
+
+/// Shows lengths, never answers.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// How a request wants the cache to be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CacheMode {
+    /// Read and write.
+    #[default]
+    Use,
+    /// Do not read, but store the new answer in place of the old one: `Cache-Control: no-cache`.
+    Refresh,
+    /// Neither read nor write: `Cache-Control: no-store`.
+    Bypass,
+}
+
+/// Why there is no answer. Nothing of it is stored, and all who waited for the same call get it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError<E> {
+    /// The call to the provider failed.
+    #[error(transparent)]
+    Origin(Arc<E>),
+    /// The provider began to answer, and its body broke off before anything of it was passed on.
+    #[error("the body of the answer broke off")]
+    Body(#[source] Arc<dyn Error + Send + Sync>),
+    /// The caller that made the call panicked.
+    #[error("the caller that was asking the origin panicked")]
+    Panicked,
+}
+
+impl<E> Clone for AnswerError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Origin(error) => Self::Origin(Arc::clone(error)),
+            Self::Body(error) => Self::Body(Arc::clone(error)),
+            Self::Panicked => Self::Panicked,
+        }
+    }
+}

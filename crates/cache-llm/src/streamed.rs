@@ -1,0 +1,237 @@
+//! Streams: passed on while they come, to all who want them, recorded and judged at the end.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cache_core::{BoxError, Inserted};
+use cache_dual::{DualCache, Fulfilled, Lookup, Ticket};
+use futures_util::StreamExt;
+use tokio::sync::watch;
+
+use crate::cache::{Inner, insert_options};
+use crate::flight::{Heard, Role, Seat};
+use crate::live::{Live, Reader, Recording};
+use crate::not_stored::NotStored;
+use crate::origin::{Origin, OriginAnswer};
+use crate::plan::Plan;
+use crate::reply::{AnswerError, Body, Passed, Recorded, Reply, Storage};
+use crate::response::ResponsePolicy;
+
+/// What the leader of a flight tells its followers.
+pub(crate) enum Announced<H, E> {
+    /// An answer is arriving.
+    Answer { status: u16, head: H, live: Live, storage: Storage },
+    /// The call failed.
+    Failed(Arc<E>),
+    /// An answer that only the one who called for it can have.
+    Unshared(NotStored),
+}
+
+impl<H, E> Inner<H, E>
+where
+    H: Clone + Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    pub(crate) async fn streamed<O>(
+        &self,
+        plan: &Plan,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let ticket = match self.dual.lookup(plan.key()).await {
+            Lookup::Hit(outcome) => return Ok(self.hit(plan, outcome)),
+            Lookup::Miss(ticket) => ticket,
+        };
+        loop {
+            let mut follower = match self.flights.join(*plan.key()) {
+                Role::Follower(follower) => follower,
+                Role::Leader(seat) => {
+                    // The flight before ours may have landed since our lookup.
+                    if let Some(outcome) = self.dual.peek(plan.key()) {
+                        return Ok(self.hit(plan, outcome));
+                    }
+                    return self.lead(plan, seat, Place::Ticket(ticket), origin).await;
+                }
+            };
+            match follower.news().await {
+                Heard::News(Announced::Answer { status, head, live, storage }) => {
+                    let Some(reader) = live.join() else {
+                        // Its start is gone: it is nothing for us, nor for those after us.
+                        self.flights.detach_from(plan.key(), &follower);
+                        continue;
+                    };
+                    let body = shared(reader);
+                    let passed = Passed { status, head, body, storage, collapsed: true };
+                    return Ok(Reply::Passed(passed));
+                }
+                Heard::News(Announced::Failed(error)) => return Err(AnswerError::Origin(error)),
+                Heard::News(Announced::Unshared(reason)) => return self.pass(origin, reason).await,
+                Heard::Panicked => return Err(AnswerError::Panicked),
+                Heard::Gone => {} // somebody else leads now, maybe this caller
+            }
+        }
+    }
+
+    /// A call of its own whose answer takes the place of what is stored.
+    pub(crate) async fn refresh_streamed<O>(
+        &self,
+        plan: &Plan,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        self.lead(plan, Seat::alone(), Place::Replace, origin).await
+    }
+
+    /// Calls the origin, and shares what it answers with the followers of `seat`.
+    async fn lead<O>(
+        &self,
+        plan: &Plan,
+        seat: Seat<Announced<H, E>>,
+        place: Place,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let announce = seat.announcer();
+        let OriginAnswer { status, head, is_event_stream, content_encoded, body } =
+            match origin.call().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let error = Arc::new(error);
+                    announce(Announced::Failed(Arc::clone(&error)));
+                    return Err(AnswerError::Origin(error));
+                }
+            };
+        let asked = plan.asked();
+        let verdict = self.responses.judge_head(asked, status, is_event_stream, content_encoded);
+        if let Err(reason) = &verdict
+            && content_encoded
+        {
+            // Not everyone may understand the encoding.
+            announce(Announced::Unshared(reason.clone()));
+            let (body, storage) = (Body::Stream(body), Storage::NotStored(reason.clone()));
+            return Ok(Reply::Passed(Passed { status, head, body, storage, collapsed: false }));
+        }
+        let limit = self.responses.largest();
+        let (live, reader, storage) = match verdict {
+            Ok(()) => {
+                let (tell, told) = watch::channel(None);
+                let recorder = Recorder {
+                    dual: self.dual.clone(),
+                    responses: Arc::clone(&self.responses),
+                    plan: plan.clone(),
+                    place,
+                    tell,
+                };
+                let (live, reader) = Live::start(body, limit, |recording| async {
+                    recorder.end(recording).await;
+                    drop(seat); // until now the stream could be joined
+                });
+                (live, reader, Storage::Recording(Recorded(told)))
+            }
+            // For those who wait already; who comes later makes a call of their own.
+            Err(reason) => {
+                drop(seat);
+                let (live, reader) = Live::start(body, limit, |_| async {});
+                (live, reader, Storage::NotStored(reason))
+            }
+        };
+        announce(Announced::Answer { status, head: head.clone(), live, storage: storage.clone() });
+        let body = shared(reader);
+        Ok(Reply::Passed(Passed { status, head, body, storage, collapsed: false }))
+    }
+}
+
+fn shared(reader: Reader) -> Body {
+    Body::Stream(reader.into_stream().map(|chunk| chunk.map_err(BoxError::from)).boxed())
+}
+
+/// By what right a recording is stored.
+enum Place {
+    /// Nothing was there when the request came.
+    Ticket(Ticket),
+    /// Whatever is there is to be replaced.
+    Replace,
+}
+
+/// Judges a recording and stores it.
+struct Recorder {
+    dual: DualCache<Bytes>,
+    responses: Arc<ResponsePolicy>,
+    plan: Plan,
+    place: Place,
+    tell: watch::Sender<Option<Result<(), NotStored>>>,
+}
+
+impl Recorder {
+    async fn end(self, recording: Recording) {
+        let Self { dual, responses, plan, place, tell } = self;
+        let judged = match recording {
+            // An answer that its only reader left after the terminal event is as good as any.
+            Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
+                responses.judge_recorded(plan.asked(), &pieces)
+            }
+            Recording::TooLarge => Err(NotStored::TooLarge { limit: responses.largest() }),
+            Recording::Broken => Err(NotStored::Broken),
+        };
+        let stored = match judged {
+            Ok(body) => {
+                let options = insert_options(&plan, &body);
+                let storage = match place {
+                    Place::Ticket(ticket) => dual.fulfil(ticket, body, options).await.into(),
+                    Place::Replace => dual.insert(*plan.key(), body, options).await.into(),
+                };
+                if let Storage::NotStored(reason) = storage { Err(reason) } else { Ok(()) }
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = &stored {
+            let (key, reason) = (plan.key().short(), reason.label());
+            tracing::debug!(%key, reason, "stream not stored");
+        }
+        tell.send_replace(Some(stored));
+    }
+}
+
+impl From<Fulfilled> for Storage {
+    fn from(fulfilled: Fulfilled) -> Self {
+        match fulfilled {
+            Fulfilled::Stored => Self::Stored,
+            Fulfilled::Fenced => Self::NotStored(NotStored::Fenced),
+            Fulfilled::TooHeavy => Self::NotStored(NotStored::TooHeavy),
+            Fulfilled::Expired => Self::NotStored(NotStored::Expired),
+        }
+    }
+}
+
+impl From<Inserted> for Storage {
+    fn from(inserted: Inserted) -> Self {
+        match inserted {
+            Inserted::Stored => Self::Stored,
+            Inserted::Declined => Self::NotStored(NotStored::Fenced),
+            Inserted::TooHeavy => Self::NotStored(NotStored::TooHeavy),
+            Inserted::Expired => Self::NotStored(NotStored::Expired),
+        }
+    }
+}
+
+impl<H: Clone, E> Clone for Announced<H, E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Answer { status, head, live, storage } => Self::Answer {
+                status: *status,
+                head: head.clone(),
+                live: live.clone(),
+                storage: storage.clone(),
+            },
+            Self::Failed(error) => Self::Failed(Arc::clone(error)),
+            Self::Unshared(reason) => Self::Unshared(reason.clone()),
+        }
+    }
+}
