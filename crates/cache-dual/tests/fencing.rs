@@ -4,6 +4,7 @@ mod common;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use common::{World, bytes, key};
 use futures_util::future::poll_fn;
 use tokio::sync::Notify;
 
+static K: LazyLock<CacheKey> = LazyLock::new(|| key("k"));
+
 const PLAIN: InsertOptions = InsertOptions::new();
 
 /// A34, F15: the value is invalidated while it is fetched, so it is handed out and not stored.
@@ -23,24 +26,22 @@ async fn a_fetch_does_not_outlive_a_remove() {
     let world = World::new();
     let cache = world.process().cache;
     let gate = Notify::new();
-    let fetching = cache.get_or_fetch(&key("k"), || async {
+    let fetching = cache.get_or_fetch(&K, || async {
         gate.notified().await;
         Ok::<_, Infallible>(bytes("old"))
     });
     let removing = async {
-        assert!(!cache.remove(&key("k")).await.unwrap());
+        assert!(!cache.remove(&K).await.unwrap());
         // Whoever asks after the removal gets a fetch of its own.
-        let fresh = cache
-            .get_or_fetch(&key("k"), || async { Ok::<_, Infallible>(bytes("new")) })
-            .await
-            .unwrap();
+        let fresh =
+            cache.get_or_fetch(&K, || async { Ok::<_, Infallible>(bytes("new")) }).await.unwrap();
         assert_eq!((fresh.value, fresh.source), (bytes("new"), Source::Origin));
         gate.notify_one();
     };
     let (old, ()) = tokio::join!(fetching, removing);
     assert_eq!(old.unwrap().value, "old", "it asked before the removal");
-    assert_eq!(cache.get(&key("k")).await.unwrap().value, "new");
-    assert_eq!(world.process().cache.get(&key("k")).await.unwrap().value, "new");
+    assert_eq!(cache.get(&K).await.unwrap().value, "new");
+    assert_eq!(world.process().cache.get(&K).await.unwrap().value, "new");
     assert_eq!(cache.stats().fenced, 1);
 }
 
@@ -49,11 +50,11 @@ async fn a_fetch_does_not_outlive_a_remove() {
 async fn a_ticket_does_not_outlive_a_remove() {
     let world = World::new();
     let cache = world.process().cache;
-    let Lookup::Miss(ticket) = cache.lookup(&key("k")).await else { panic!("a hit") };
-    cache.remove(&key("k")).await.unwrap();
+    let Lookup::Miss(ticket) = cache.lookup(&K).await else { panic!("a hit") };
+    cache.remove(&K).await.unwrap();
     assert_eq!(cache.fulfil(ticket, bytes("old"), PLAIN).await, Fulfilled::Fenced);
-    assert!(cache.get(&key("k")).await.is_none());
-    assert!(world.remote.get(&key("k")).await.unwrap().entry.is_none());
+    assert!(cache.get(&K).await.is_none());
+    assert!(world.remote.get(&K).await.unwrap().entry.is_none());
 }
 
 /// A36: an insert is the later word too.
@@ -61,10 +62,10 @@ async fn a_ticket_does_not_outlive_a_remove() {
 async fn a_ticket_does_not_outlive_an_insert() {
     let world = World::new();
     let cache = world.process().cache;
-    let Lookup::Miss(ticket) = cache.lookup(&key("k")).await else { panic!("a hit") };
-    let _ = cache.insert(key("k"), bytes("new"), PLAIN).await;
+    let Lookup::Miss(ticket) = cache.lookup(&K).await else { panic!("a hit") };
+    let _ = cache.insert(*K, bytes("new"), PLAIN).await;
     assert_eq!(cache.fulfil(ticket, bytes("old"), PLAIN).await, Fulfilled::Fenced);
-    assert_eq!(cache.get(&key("k")).await.unwrap().value, "new");
+    assert_eq!(cache.get(&K).await.unwrap().value, "new");
 }
 
 /// A34 across processes: the remote tier refuses what was fetched before another's removal, and
@@ -73,11 +74,11 @@ async fn a_ticket_does_not_outlive_an_insert() {
 async fn a_ticket_does_not_outlive_another_process_s_remove() {
     let world = World::new();
     let (ours, theirs) = (world.process().cache, world.process().cache);
-    let Lookup::Miss(ticket) = ours.lookup(&key("k")).await else { panic!("a hit") };
-    theirs.remove(&key("k")).await.unwrap();
+    let Lookup::Miss(ticket) = ours.lookup(&K).await else { panic!("a hit") };
+    theirs.remove(&K).await.unwrap();
     assert_eq!(ours.fulfil(ticket, bytes("old"), PLAIN).await, Fulfilled::Fenced);
-    assert!(ours.get(&key("k")).await.is_none());
-    assert!(theirs.get(&key("k")).await.is_none());
+    assert!(ours.get(&K).await.is_none());
+    assert!(theirs.get(&K).await.is_none());
 }
 
 /// Two processes fetch the same key: the first to store wins, and both end up with its value.
@@ -85,12 +86,12 @@ async fn a_ticket_does_not_outlive_another_process_s_remove() {
 async fn processes_converge_on_one_value() {
     let world = World::new();
     let (ours, theirs) = (world.process().cache, world.process().cache);
-    let Lookup::Miss(our_ticket) = ours.lookup(&key("k")).await else { panic!("a hit") };
-    let Lookup::Miss(their_ticket) = theirs.lookup(&key("k")).await else { panic!("a hit") };
+    let Lookup::Miss(our_ticket) = ours.lookup(&K).await else { panic!("a hit") };
+    let Lookup::Miss(their_ticket) = theirs.lookup(&K).await else { panic!("a hit") };
     assert_eq!(theirs.fulfil(their_ticket, bytes("theirs"), PLAIN).await, Fulfilled::Stored);
     assert_eq!(ours.fulfil(our_ticket, bytes("ours"), PLAIN).await, Fulfilled::Fenced);
     for cache in [ours, theirs] {
-        assert_eq!(cache.get(&key("k")).await.unwrap().value, "theirs");
+        assert_eq!(cache.get(&K).await.unwrap().value, "theirs");
     }
 }
 
@@ -99,32 +100,32 @@ async fn processes_converge_on_one_value() {
 async fn a_ticket_is_void_once_removals_may_be_forgotten() {
     let world = World::new();
     let cache = world.process().cache;
-    let Lookup::Miss(ticket) = cache.lookup(&key("k")).await else { panic!("a hit") };
+    let Lookup::Miss(ticket) = cache.lookup(&K).await else { panic!("a hit") };
     world.clock.advance(world.remote.capabilities().fence_memory);
     let _ = cache.fulfil(ticket, bytes("v"), PLAIN).await;
-    assert!(world.remote.get(&key("k")).await.unwrap().entry.is_none());
+    assert!(world.remote.get(&K).await.unwrap().entry.is_none());
 }
 
 /// A removal while the remote tier is read: the fill that follows is void.
 #[tokio::test]
 async fn a_fill_does_not_outlive_a_remove() {
     let world = World::new();
-    let _ = world.process().cache.insert(key("k"), bytes("old"), PLAIN).await;
+    let _ = world.process().cache.insert(*K, bytes("old"), PLAIN).await;
     let process = world.process();
     // Every interleaving of a reader that is polled `polls` times before the removal.
     for polls in 0..6 {
-        let mut reading = Box::pin(process.cache.get(&key("k")));
+        let mut reading = Box::pin(process.cache.get(&K));
         for _ in 0..polls {
             if poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx).is_ready())).await {
                 break;
             }
         }
-        process.cache.remove(&key("k")).await.unwrap();
+        process.cache.remove(&K).await.unwrap();
         if polls < 1 {
             reading.await;
         }
-        assert!(process.cache.get(&key("k")).await.is_none(), "after {polls} polls");
-        let _ = world.process().cache.insert(key("k"), bytes("old"), PLAIN).await;
+        assert!(process.cache.get(&K).await.is_none(), "after {polls} polls");
+        let _ = world.process().cache.insert(*K, bytes("old"), PLAIN).await;
     }
 }
 
@@ -133,13 +134,13 @@ async fn a_fill_does_not_outlive_a_remove() {
 async fn a_failed_remove_says_so() {
     let world = World::new();
     let process = world.process();
-    let _ = process.cache.insert(key("k"), bytes("v"), PLAIN).await;
+    let _ = process.cache.insert(*K, bytes("v"), PLAIN).await;
     process.faults.fail(true);
-    assert!(process.cache.remove(&key("k")).await.unwrap_err().is_transient());
-    assert!(process.cache.peek(&key("k")).is_none());
+    assert!(process.cache.remove(&K).await.unwrap_err().is_transient());
+    assert!(process.cache.peek(&K).is_none());
     process.faults.fail(false);
-    assert!(process.cache.remove(&key("k")).await.unwrap(), "trying again helps");
-    assert!(world.process().cache.get(&key("k")).await.is_none());
+    assert!(process.cache.remove(&K).await.unwrap(), "trying again helps");
+    assert!(world.process().cache.get(&K).await.is_none());
 }
 
 /// A removal may be dropped at any await: memory never keeps the key.
@@ -147,9 +148,9 @@ async fn a_failed_remove_says_so() {
 async fn a_dropped_remove_leaves_memory_without_the_key() {
     let process = World::new().process();
     for _ in 0..2 {
-        let _ = process.cache.insert(key("k"), bytes("v"), PLAIN).await;
+        let _ = process.cache.insert(*K, bytes("v"), PLAIN).await;
         process.faults.hang(true);
-        let mut removing = Box::pin(process.cache.remove(&key("k")));
+        let mut removing = Box::pin(process.cache.remove(&K));
         poll_fn(|cx| {
             assert!(removing.as_mut().poll(cx).is_pending());
             Poll::Ready(())
@@ -157,7 +158,7 @@ async fn a_dropped_remove_leaves_memory_without_the_key() {
         .await;
         drop(removing);
         process.faults.hang(false);
-        assert!(process.cache.peek(&key("k")).is_none());
+        assert!(process.cache.peek(&K).is_none());
     }
 }
 
@@ -224,6 +225,6 @@ async fn life_begins_when_the_value_is_there() {
         world.clock.advance(Duration::from_secs(30));
         Ok::<_, Infallible>(bytes("v"))
     };
-    let outcome = cache.get_or_fetch(&key("k"), fetch).await.unwrap();
+    let outcome = cache.get_or_fetch(&K, fetch).await.unwrap();
     assert_eq!(outcome.remaining(cache.now()), common::TTL);
 }

@@ -3,10 +3,13 @@
 mod common;
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use cache_dual::{BreakerState, DualCache, InsertOptions, Source};
+use cache_dual::{BreakerState, CacheKey, DualCache, InsertOptions, Source};
 use common::{Process, World, bytes, key};
+
+static K: LazyLock<CacheKey> = LazyLock::new(|| key("k"));
 
 const DEADLINE: Duration = Duration::from_millis(100);
 const PROBE: Duration = Duration::from_secs(1);
@@ -34,9 +37,9 @@ async fn a_failing_tier_is_left_alone_and_comes_back() {
     assert_eq!(process.faults.calls(), 4, "one probe");
 
     process.faults.fail(false);
-    let _ = world.process().cache.insert(key("k"), bytes("v"), InsertOptions::new()).await;
+    let _ = world.process().cache.insert(*K, bytes("v"), InsertOptions::new()).await;
     world.clock.advance(PROBE);
-    assert_eq!(process.cache.get(&key("k")).await.unwrap().source, Source::L2);
+    assert_eq!(process.cache.get(&K).await.unwrap().source, Source::L2);
     assert!(process.cache.health().await.is_healthy());
 }
 
@@ -74,10 +77,10 @@ async fn writes_to_a_failing_tier_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn memory_answers_through_an_outage() {
     let process = World::new().process();
-    let _ = process.cache.insert(key("k"), bytes("v"), InsertOptions::new()).await;
+    let _ = process.cache.insert(*K, bytes("v"), InsertOptions::new()).await;
     process.faults.hang(true);
     let started = tokio::time::Instant::now();
-    assert_eq!(process.cache.get(&key("k")).await.unwrap().source, Source::L1);
+    assert_eq!(process.cache.get(&K).await.unwrap().source, Source::L1);
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
@@ -105,7 +108,7 @@ async fn an_abandoned_probe_is_not_the_last() {
     process.faults.hang(true);
     misses(&process, 3).await;
     world.clock.advance(PROBE);
-    let probe = process.cache.get(&key("k"));
+    let probe = process.cache.get(&K);
     assert!(tokio::time::timeout(DEADLINE / 2, probe).await.is_err());
     process.faults.hang(false);
     misses(&process, 1).await;

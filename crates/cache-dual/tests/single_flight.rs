@@ -5,6 +5,7 @@ mod common;
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
@@ -12,6 +13,10 @@ use cache_dual::{CacheKey, DualCache, FetchError, Source};
 use common::{Refused, World, bytes, key};
 use futures_util::future::{join_all, poll_fn};
 use tokio::sync::Notify;
+
+static K: LazyLock<CacheKey> = LazyLock::new(|| key("k"));
+static A: LazyLock<CacheKey> = LazyLock::new(|| key("a"));
+static B: LazyLock<CacheKey> = LazyLock::new(|| key("b"));
 
 /// An origin that counts its calls.
 #[derive(Default)]
@@ -43,7 +48,7 @@ async fn concurrent_misses_share_one_fetch() {
                     gate.notified().await;
                     Ok::<_, Infallible>(bytes("answer"))
                 };
-                cache.get_or_fetch(&key("k"), fetch).await.expect("fetched")
+                cache.get_or_fetch(&K, fetch).await.expect("fetched")
             })
         })
         .collect();
@@ -68,7 +73,7 @@ async fn an_error_reaches_all_and_is_not_stored() {
     let origin = Origin::default();
     let refused = Refused { status: 429, retry_after: 7 };
     let ask = || {
-        cache.get_or_fetch(&key("k"), || async {
+        cache.get_or_fetch(&K, || async {
             origin.call();
             tokio::task::yield_now().await;
             Err(refused.clone())
@@ -80,10 +85,8 @@ async fn an_error_reaches_all_and_is_not_stored() {
     }
     assert_eq!(origin.calls(), 1, "the error was shared");
     assert_eq!(cache.stats().failed_fetches, 1);
-    let retried = cache
-        .get_or_fetch(&key("k"), || async { Ok::<_, Refused>(bytes("now it works")) })
-        .await
-        .unwrap();
+    let retried =
+        cache.get_or_fetch(&K, || async { Ok::<_, Refused>(bytes("now it works")) }).await.unwrap();
     assert_eq!(retried.source, Source::Origin);
 }
 
@@ -92,7 +95,7 @@ async fn an_error_reaches_all_and_is_not_stored() {
 async fn a_dropped_leader_hands_over() {
     let cache = World::new().process().cache;
     let origin = Origin::default();
-    let leading = cache.get_or_fetch(&key("k"), || async {
+    let leading = cache.get_or_fetch(&K, || async {
         origin.call();
         pending::<Result<_, Infallible>>().await
     });
@@ -104,7 +107,7 @@ async fn a_dropped_leader_hands_over() {
     .await;
     assert_eq!(origin.calls(), 1);
     let follow = || {
-        cache.get_or_fetch(&key("k"), || async {
+        cache.get_or_fetch(&K, || async {
             origin.call();
             tokio::task::yield_now().await;
             Ok::<_, Infallible>(bytes("second"))
@@ -128,7 +131,7 @@ async fn a_leader_may_be_dropped_at_every_await() {
             }
             Ok::<_, Infallible>(bytes("answer"))
         };
-        let mut leading = Box::pin(cache.get_or_fetch(&key("k"), fetch));
+        let mut leading = Box::pin(cache.get_or_fetch(&K, fetch));
         for _ in 0..polls {
             let done = poll_fn(|cx| Poll::Ready(leading.as_mut().poll(cx).is_ready())).await;
             if done {
@@ -137,7 +140,7 @@ async fn a_leader_may_be_dropped_at_every_await() {
         }
         drop(leading);
         assert_eq!(cache.in_flight(), 0, "after {polls} polls");
-        let outcome = cache.get_or_fetch(&key("k"), fetch).await.unwrap();
+        let outcome = cache.get_or_fetch(&K, fetch).await.unwrap();
         assert_eq!(outcome.value, "answer");
     }
 }
@@ -149,7 +152,7 @@ async fn a_panicking_leader_fails_its_followers_at_once() {
     let origin = Arc::new(Origin::default());
     let ask = |cache: DualCache<_>, origin: Arc<Origin>| async move {
         cache
-            .get_or_fetch(&key("k"), || async {
+            .get_or_fetch(&K, || async {
                 origin.call();
                 tokio::task::yield_now().await;
                 assert!(origin.calls() > 1, "the provider's client has a bug");
@@ -176,12 +179,11 @@ async fn a_panicking_leader_fails_its_followers_at_once() {
 #[tokio::test]
 async fn an_error_of_another_type_is_not_shared() {
     let cache = World::new().process().cache;
-    let first = cache.get_or_fetch(&key("k"), || async {
+    let first = cache.get_or_fetch(&K, || async {
         tokio::task::yield_now().await;
         Err(Refused { status: 500, retry_after: 0 })
     });
-    let second =
-        cache.get_or_fetch(&key("k"), || async { Ok::<_, std::fmt::Error>(bytes("answer")) });
+    let second = cache.get_or_fetch(&K, || async { Ok::<_, std::fmt::Error>(bytes("answer")) });
     let (first, second) = tokio::join!(first, second);
     assert!(first.is_err());
     assert_eq!(second.unwrap().value, "answer");
@@ -191,8 +193,8 @@ async fn an_error_of_another_type_is_not_shared() {
 #[tokio::test]
 async fn flights_of_different_keys_are_apart() {
     let cache = World::new().process().cache;
-    let stuck = cache.get_or_fetch(&key("a"), || pending::<Result<_, Infallible>>());
-    let other = cache.get_or_fetch(&key("b"), || async { Ok::<_, Infallible>(bytes("b")) });
+    let stuck = cache.get_or_fetch(&A, || pending::<Result<_, Infallible>>());
+    let other = cache.get_or_fetch(&B, || async { Ok::<_, Infallible>(bytes("b")) });
     tokio::select! {
         biased;
         _ = stuck => unreachable!("it never ends"),
@@ -205,13 +207,13 @@ async fn flights_of_different_keys_are_apart() {
 async fn a_follower_may_leave() {
     let cache = World::new().process().cache;
     let gate = Notify::new();
-    let leading = cache.get_or_fetch(&key("k"), || async {
+    let leading = cache.get_or_fetch(&K, || async {
         gate.notified().await;
         Ok::<_, Infallible>(bytes("answer"))
     });
     let leaving = async {
         let following =
-            cache.get_or_fetch(&key("k"), || async { Ok::<_, Infallible>(bytes("not asked")) });
+            cache.get_or_fetch(&K, || async { Ok::<_, Infallible>(bytes("not asked")) });
         tokio::select! {
             biased;
             _ = following => unreachable!("the flight has not landed"),

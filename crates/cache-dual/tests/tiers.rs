@@ -129,7 +129,11 @@ async fn hits_share_one_allocation() {
 #[tokio::test]
 async fn what_is_too_heavy_for_memory_is_kept_remotely() {
     let world = World::new();
-    let memory = LocalCache::local().max_weight(10_000).clock(world.clock.clone()).build().unwrap();
+    let memory = cache_dual::LocalCache::local()
+        .max_weight(10_000)
+        .clock(world.clock.clone())
+        .build()
+        .unwrap();
     let cache = DualCache::builder()
         .memory(memory)
         .remote(world.remote.clone(), Raw)

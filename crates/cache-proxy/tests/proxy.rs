@@ -196,9 +196,13 @@ async fn bad_requests_get_the_provider_s_error() {
     let duplicate =
         r#"{"model":"gpt-4o","model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
     let large = chat(&"x".repeat(2000)).to_string();
-    for (body, reason) in
-        [("{", "byte 1"), ("", "byte 0"), (duplicate, "same name"), (&large, "limit"), ("[]", "object")]
-    {
+    for (body, reason) in [
+        ("{", "byte 1"),
+        ("", "byte 0"),
+        (duplicate, "same name"),
+        (&large, "limit"),
+        ("[]", "object"),
+    ] {
         let direct = reqwest::Client::new().post(format!("{}{CHAT}", provider.url()));
         let direct = direct.header("content-type", "application/json").bearer_auth("sk-test");
         let expected = direct.body(body.to_owned()).send().await.unwrap();
