@@ -109,6 +109,7 @@ mod tests {
             r"\ud83dx",
             r"\ud83d\n",
             r"\ud83d\ud83d",
+            r"\ud83d\ue000",
             r"\ud83d\u0041",
             r"\udc00\ud800",
         ] {
