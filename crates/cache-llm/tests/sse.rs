@@ -19,7 +19,7 @@ fn parse<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
 }
 
 fn whole(stream: &str) -> Vec<(String, String)> {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     parse(1024, [stream.as_bytes()])
         .into_iter()
         .map(|event| event.map(|(name, data)| (text(name), text(data))).expect("within the limit"))
@@ -170,7 +170,7 @@ proptest! {
 }
 
 fn model(stream: &[u8]) -> Seen {
-    let text = String::from_utf8(stream.to_vec()).unwrap();
+    let text = String::from_utf8(stream.to_vec()).expect("streams are made of text");
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let (mut seen, mut name, mut data) = (Seen::new(), String::new(), String::new());

@@ -1,5 +1,6 @@
 //! A provider that is made of plain values and counts its calls.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "these are helpers of tests")]
 
 use std::future::{Future, poll_fn};
 use std::io;
