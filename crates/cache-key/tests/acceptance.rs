@@ -428,6 +428,7 @@ fn a_request_answers_questions() {
     assert_eq!(request.member("temperature").and_then(Value::as_f64), Some(0.5));
     assert_eq!(request.member("temperature").and_then(Value::as_number), Some("0.5"));
     assert_eq!(request.member("n").and_then(Value::as_bool), None);
+    assert_eq!(request.member("model").map(Value::len), Some(5)); // bytes, escapes resolved
     assert!(request.member("missing").is_none() && stop.get("a").is_none());
     assert_eq!(
         request.body().members().map(|(name, _)| name).collect::<Vec<_>>(),
