@@ -25,7 +25,7 @@ const CAPACITY: usize = 1_024;
 /// let mut heard = there.subscribe().await?;
 /// here.publish(Invalidation::All).await?;
 /// assert_eq!(heard.next().await, Some(Invalidation::All));
-/// # cache_core::Result::Ok(()) }).unwrap();
+/// # Ok::<(), cache_core::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct LocalBus {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use cache_core::{Clock, StoredEntry, Timestamp};
 
@@ -57,37 +58,46 @@ impl Skew {
         shift(self.local_now(), self.ahead.load(Ordering::Relaxed))
     }
 
-    /// `entry` with its times as the server's clock has them, and none of them out of order.
-    pub(crate) fn to_server(&self, entry: &StoredEntry) -> StoredEntry {
-        let ahead = self.ahead.load(Ordering::Relaxed);
-        let stored_at = entry.stored_at.min(self.local_now()).min(entry.expires_at);
-        StoredEntry {
-            stored_at: shift(stored_at, ahead),
-            fresh_until: shift(entry.fresh_until.min(entry.expires_at), ahead),
-            expires_at: shift(entry.expires_at, ahead),
-            ..entry.clone()
+    /// `entry` with its times as the server's clock has them, none of them out of order, and how
+    /// long it has left; `None` if its time is up.
+    pub(crate) fn to_server(&self, entry: &StoredEntry) -> Option<(StoredEntry, Duration)> {
+        let now = self.local_now();
+        let mut stored = entry.clone();
+        stored.fresh_until = stored.fresh_until.min(stored.expires_at);
+        if stored.is_expired(now) {
+            return None;
         }
+        let stored = moved(stored, premature(entry, now).saturating_neg());
+        let left = stored.remaining(now);
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        (!left.is_zero()).then(|| (moved(stored, ahead), left))
     }
 
     /// `entry`, as it was stored, with its times on the local clock; `None` if its time is up.
-    ///
-    /// An entry from the future counts as stored just now, so that it never gets more than the life
-    /// it was given, however wrong the clock of its writer was.
     pub(crate) fn to_local(&self, entry: StoredEntry) -> Option<StoredEntry> {
         let ahead = self.ahead.load(Ordering::Relaxed);
         let now = shift(self.local_now(), ahead);
         if entry.is_expired(now) {
             return None;
         }
-        let premature = millis(entry.stored_at).saturating_sub(millis(now)).max(0);
-        let back = ahead.saturating_add(premature).saturating_neg();
-        Some(StoredEntry {
-            stored_at: shift(entry.stored_at, back),
-            fresh_until: shift(entry.fresh_until, back),
-            expires_at: shift(entry.expires_at, back),
-            ..entry
-        })
+        let back = ahead.saturating_add(premature(&entry, now));
+        Some(moved(entry, back.saturating_neg()))
     }
+}
+
+/// How far into the future an entry says that it was stored, in milliseconds.
+///
+/// Such an entry counts as stored just now, so that it never gets more than the life it was given,
+/// however wrong the clock of its writer was.
+fn premature(entry: &StoredEntry, now: Timestamp) -> i64 {
+    millis(entry.stored_at).saturating_sub(millis(now)).max(0)
+}
+
+fn moved(mut entry: StoredEntry, by: i64) -> StoredEntry {
+    entry.stored_at = shift(entry.stored_at, by);
+    entry.fresh_until = shift(entry.fresh_until, by);
+    entry.expires_at = shift(entry.expires_at, by);
+    entry
 }
 
 /// [`Timestamp::MAX`] is no moment but "never" and stays where it is.
@@ -104,8 +114,6 @@ fn millis(time: Timestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
     use cache_core::{CodecId, Entry, Lifetime, ManualClock, Payload};
 
@@ -133,7 +141,8 @@ mod tests {
             server.saturating_add(HOUR),
         );
         let (writer, reader) = (skew_at(slow, server), skew_at(fast, server));
-        let stored = writer.to_server(&entry(slow));
+        let (stored, left) = writer.to_server(&entry(slow)).unwrap();
+        assert_eq!(left, HOUR);
         let read = reader.to_local(stored.clone()).unwrap();
         assert_eq!(read.remaining(fast), HOUR);
         assert_eq!(read.age(fast), Duration::ZERO);
@@ -148,6 +157,18 @@ mod tests {
         let read = reader.to_local(entry(now.saturating_add(HOUR))).unwrap();
         assert_eq!(read.remaining(now), HOUR);
         assert_eq!(read.stored_at, now);
+        let (_, left) = reader.to_server(&entry(now.saturating_add(HOUR))).unwrap();
+        assert_eq!(left, HOUR);
+    }
+
+    #[test]
+    fn nothing_is_left_of_the_expired() {
+        let now = Timestamp::from_unix_millis(1_800_000_000_000);
+        let skew = skew_at(now.saturating_add(HOUR), now);
+        assert_eq!(skew.to_server(&entry(now)), None);
+        let mut lasting_nothing = entry(now.saturating_add(HOUR + HOUR));
+        lasting_nothing.expires_at = lasting_nothing.stored_at;
+        assert_eq!(skew.to_server(&lasting_nothing), None);
     }
 
     #[test]
@@ -156,7 +177,8 @@ mod tests {
         let skew = skew_at(now, now.saturating_add(HOUR));
         let mut eternal = entry(now);
         (eternal.fresh_until, eternal.expires_at) = (Timestamp::MAX, Timestamp::MAX);
-        assert_eq!(skew.to_local(skew.to_server(&eternal)).unwrap(), eternal);
+        let (stored, _) = skew.to_server(&eternal).unwrap();
+        assert_eq!(skew.to_local(stored).unwrap(), eternal);
     }
 
     /// A measurement within its own error changes nothing; a better one does.

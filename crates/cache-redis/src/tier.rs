@@ -123,19 +123,17 @@ impl RedisTier {
     /// time is up.
     fn prepare(&self, key: &CacheKey, entry: &StoredEntry) -> Result<Replace> {
         let shared = &self.shared;
-        let life = entry.remaining(shared.skew.local_now()).min(LONGEST_LIFE);
-        if life.is_zero() {
+        let Some((stored, life)) = shared.skew.to_server(entry) else {
             return Ok(self.tombstone(key));
-        }
+        };
         let fence = shared.random.fence();
-        let stored = shared.skew.to_server(entry);
         let record = record::encode(&stored, fence, shared.limits.compress_above)
             .map_err(|error| Error::Unencodable { source: error.into() })?;
         Ok(Replace {
             name: shared.names.name(key),
             expected: None,
             record,
-            life: whole_millis(life),
+            life: whole_millis(life.min(LONGEST_LIFE)),
         })
     }
 

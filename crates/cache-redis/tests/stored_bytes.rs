@@ -1,0 +1,244 @@
+//! What is in Redis: names, records, and what others may have done to them.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::{
+    Clock as _, Entry, Fence, Lifetime, ManualClock, PutFenced, RemoteTier as _, SystemClock,
+};
+use common::{builder, entry, key, name, outside, plant, tier};
+use testbed::redis::server_or_skip;
+
+async fn ask<T: redis::FromRedisValue>(
+    connection: &mut redis::aio::MultiplexedConnection,
+    command: &[&str],
+) -> T {
+    let mut ask = redis::cmd(command[0]);
+    ask.arg(&command[1..]);
+    ask.query_async(connection).await.expect("the server answers")
+}
+
+/// A29: a value of another Redis type is a counted miss, removed only by compare-and-delete.
+#[tokio::test]
+async fn wrong_types_are_counted_misses() {
+    let Some(server) = server_or_skip("wrong_types_are_counted_misses") else { return };
+    let (tier, mut outside) = (tier(&server), outside(&server).await);
+    for (n, make) in [["LPUSH", "x"], ["SADD", "x"]].into_iter().enumerate() {
+        let key = key(make[0]);
+        let name = name("llmcache", &key);
+        let _: i64 = ask(&mut outside, &[make[0], &name, make[1]]).await;
+        let found = tier.get(&key).await.unwrap();
+        assert_eq!(found.entry, None);
+        assert_ne!(found.fence, Fence::ABSENT);
+        assert_eq!(tier.get_many(&[key]).await.unwrap(), [found.clone()]);
+        assert_eq!(tier.undecodable(), 2 * (n as u64 + 1));
+        assert_eq!(tier.ttl(&key).await.unwrap(), None);
+        assert!(!tier.remove_if_equals(&key, Fence([1; 16])).await.unwrap());
+        assert!(tier.remove_if_equals(&key, found.fence).await.unwrap());
+        let kind: String = ask(&mut outside, &["TYPE", &name]).await;
+        assert_eq!(kind, "string", "the memory of the removal");
+
+        let _: i64 = ask(&mut outside, &["DEL", &name]).await;
+        let _: i64 = ask(&mut outside, &[make[0], &name, make[1]]).await;
+        let outcome = tier.put_fenced(&key, &entry("v"), found.fence).await.unwrap();
+        assert_eq!(outcome, PutFenced::Stored);
+        assert!(tier.get(&key).await.unwrap().entry.is_some());
+    }
+}
+
+/// A29: damage anywhere in a record makes it a counted miss, and a put heals it.
+#[tokio::test]
+async fn damaged_records_are_counted_misses() {
+    let Some(server) = server_or_skip("damaged_records_are_counted_misses") else { return };
+    let (tier, mut outside) = (tier(&server), outside(&server).await);
+    let key = key("k");
+    let name = name("llmcache", &key);
+    tier.put(&key, &entry("a value")).await.unwrap();
+    let whole: Vec<u8> = redis::cmd("GET").arg(&name).query_async(&mut outside).await.unwrap();
+    let mut misses = 0;
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        plant(&server, &name, &damaged).await;
+        assert_eq!(tier.get(&key).await.unwrap().entry, None, "byte {at}");
+        misses += 1;
+    }
+    plant(&server, &name, &whole[..whole.len() - 1]).await;
+    assert_eq!(tier.get(&key).await.unwrap().entry, None);
+    assert_eq!(tier.undecodable(), misses + 1);
+    plant(&server, &name, &whole).await;
+    assert!(tier.get(&key).await.unwrap().entry.is_some(), "undamaged, it is read again");
+}
+
+/// A28, format versions: a record of another version under our name is left alone by reads.
+#[tokio::test]
+async fn other_versions_are_skipped_and_spared() {
+    let Some(server) = server_or_skip("other_versions_are_skipped_and_spared") else { return };
+    let (tier, mut outside) = (tier(&server), outside(&server).await);
+    let key = key("k");
+    let (ours, theirs) = (name("llmcache", &key), format!("llmcache:e2:{key}"));
+    let mut record = vec![0xCE, b'L', b'L', b'C', 2];
+    record.resize(100, 7);
+    plant(&server, &ours, &record).await;
+    plant(&server, &theirs, &record).await;
+    assert_eq!(tier.get(&key).await.unwrap().entry, None);
+    let still: Vec<u8> = redis::cmd("GET").arg(&ours).query_async(&mut outside).await.unwrap();
+    assert_eq!(still, record);
+    tier.put(&key, &entry("v")).await.unwrap();
+    tier.remove(&key).await.unwrap();
+    tier.purge().await.unwrap();
+    let still: Vec<u8> = redis::cmd("GET").arg(&theirs).query_async(&mut outside).await.unwrap();
+    assert_eq!(still, record);
+}
+
+/// A25: Redis itself is told the life in milliseconds, so that it reclaims what has ended.
+#[tokio::test]
+async fn redis_forgets_what_has_ended() {
+    let Some(server) = server_or_skip("redis_forgets_what_has_ended") else { return };
+    let (tier, mut outside) = (tier(&server), outside(&server).await);
+    let (long, short) = (key("long"), key("short"));
+    tier.put(&long, &entry("v")).await.unwrap();
+    let left: u64 = ask(&mut outside, &["PTTL", &name("llmcache", &long)]).await;
+    assert!((3_590_000..=3_600_000).contains(&left), "{left}");
+
+    let mut brief = entry("v");
+    brief.expires_at = brief.stored_at.saturating_add(Duration::from_millis(30));
+    tier.put(&short, &brief).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let exists: u64 = ask(&mut outside, &["EXISTS", &name("llmcache", &short)]).await;
+    assert_eq!(exists, 0);
+
+    let mut eternal = entry("v");
+    eternal.expires_at = cache_core::Timestamp::MAX;
+    tier.put(&short, &eternal).await.unwrap();
+    assert_eq!(tier.get(&short).await.unwrap().entry, Some(eternal));
+    tier.remove(&short).await.unwrap();
+    let left: u64 = ask(&mut outside, &["PTTL", &name("llmcache", &short)]).await;
+    assert!((590_000..=600_000).contains(&left), "a removal is remembered for {left} ms");
+}
+
+/// A30: a batch of reads is one round trip: one read from the socket serves all its commands.
+#[tokio::test]
+async fn a_batch_is_one_round_trip() {
+    let Some(server) = server_or_skip("a_batch_is_one_round_trip") else { return };
+    let tier = builder(&server).connections(1).build().unwrap();
+    let keys: Vec<_> = (0..100).map(|n| key(&n.to_string())).collect();
+    let entries: Vec<_> = keys.iter().map(|key| (*key, entry("v"))).collect();
+    tier.put_many(&entries).await.unwrap();
+    assert!(tier.remove(&keys[99]).await.unwrap(), "the script is known from here on");
+
+    let mut outside = outside(&server).await;
+    let reads = async |outside: &mut redis::aio::MultiplexedConnection| -> (u64, u64) {
+        let info: String = ask(outside, &["INFO", "all"]).await;
+        let field = |name: &str| {
+            let line = info.lines().find(|line| line.starts_with(name)).unwrap_or("x:0");
+            let digits =
+                line.split([':', '=']).find_map(|part| part.split(',').next()?.parse().ok());
+            digits.unwrap_or(0)
+        };
+        (field("total_reads_processed"), field("total_commands_processed"))
+    };
+    for batch in ["get_many", "put_many", "remove_many"] {
+        let before = reads(&mut outside).await;
+        match batch {
+            "get_many" => assert_eq!(tier.get_many(&keys).await.unwrap().len(), 100),
+            "put_many" => tier.put_many(&entries).await.unwrap(),
+            _ => assert_eq!(tier.remove_many(&keys).await.unwrap(), 100),
+        }
+        let after = reads(&mut outside).await;
+        assert!(after.1 - before.1 >= 100, "{batch}: {before:?} {after:?}");
+        // One for our own INFO, and a long request may come in pieces of 16 KiB.
+        assert!(after.0 - before.0 <= 5, "{batch}: {before:?} {after:?}");
+    }
+}
+
+/// A68: the prefix means itself, neighbours survive, and there is more than one page.
+#[tokio::test]
+async fn purge_spares_the_neighbours() {
+    let Some(server) = server_or_skip("purge_spares_the_neighbours") else { return };
+    let with_prefix = |prefix: &str| builder(&server).prefix(prefix).build().unwrap();
+    let ours = with_prefix("a*[b-z]?");
+    let neighbours = [with_prefix("a*[b-z]x"), with_prefix("a"), with_prefix("a*[b-z]?:e1")];
+    let value = entry("v");
+    for neighbour in &neighbours {
+        neighbour.put(&key("k"), &value).await.unwrap();
+    }
+    plant(&server, "a*[b-z]?:e1:not-a-digest", b"a stranger's").await;
+    let entries: Vec<_> = (0..2_500).map(|n| (key(&n.to_string()), value.clone())).collect();
+    for batch in entries.chunks(500) {
+        ours.put_many(batch).await.unwrap();
+    }
+    assert_eq!(ours.purge().await.unwrap(), 2_500);
+    for neighbour in &neighbours {
+        assert!(neighbour.get(&key("k")).await.unwrap().entry.is_some(), "{neighbour:?}");
+    }
+    let mut outside = outside(&server).await;
+    let left: u64 = ask(&mut outside, &["DBSIZE"]).await;
+    assert_eq!(left, 4);
+    let stats: String = ask(&mut outside, &["INFO", "commandstats"]).await;
+    assert!(stats.contains("cmdstat_scan") && stats.contains("cmdstat_unlink"));
+    for command in ["keys", "flushdb", "flushall", "del"] {
+        assert!(!stats.contains(&format!("cmdstat_{command}:")), "{command} was sent");
+    }
+}
+
+/// Tiers with different prefixes do not see each other; with the same one they share.
+#[tokio::test]
+async fn prefixes_are_namespaces() {
+    let Some(server) = server_or_skip("prefixes_are_namespaces") else { return };
+    let with_prefix = |prefix: &str| builder(&server).prefix(prefix).build().unwrap();
+    let (a, b, also_a) = (with_prefix("a"), with_prefix("b"), with_prefix("a"));
+    a.put(&key("k"), &entry("v")).await.unwrap();
+    assert!(b.get(&key("k")).await.unwrap().entry.is_none());
+    assert!(!b.remove(&key("k")).await.unwrap());
+    assert!(also_a.get(&key("k")).await.unwrap().entry.is_some());
+}
+
+/// A26: hosts whose clocks are hours apart agree on what an entry has left.
+#[tokio::test]
+async fn wrong_clocks_do_not_matter() {
+    let Some(server) = server_or_skip("wrong_clocks_do_not_matter") else { return };
+    let hours = Duration::from_secs(5 * 3_600);
+    let ahead = Arc::new(ManualClock::at(SystemClock.now().saturating_add(hours)));
+    let skewed = builder(&server).clock(ahead.clone()).build().unwrap();
+    let right = tier(&server);
+    let ttl = Duration::from_secs(600);
+
+    let value = entry("v").value;
+    let theirs = Entry::new(value.clone(), ahead.now(), Lifetime::new(ttl));
+    skewed.put(&key("theirs"), &theirs).await.unwrap();
+    let read = right.get(&key("theirs")).await.unwrap().entry.unwrap();
+    let left = read.remaining(SystemClock.now());
+    assert!(left <= ttl && left > ttl / 2, "{left:?}");
+
+    let ours = Entry::new(value, SystemClock.now(), Lifetime::new(ttl));
+    right.put(&key("ours"), &ours).await.unwrap();
+    let read = skewed.get(&key("ours")).await.unwrap().entry.unwrap();
+    let left = read.remaining(ahead.now());
+    assert!(left <= ttl && left > ttl / 2, "{left:?}");
+}
+
+/// The script is sent again to a server that has forgotten it.
+#[tokio::test]
+async fn a_flushed_script_is_sent_again() {
+    let Some(server) = server_or_skip("a_flushed_script_is_sent_again") else { return };
+    let (tier, mut outside) = (tier(&server), outside(&server).await);
+    for _ in 0..2 {
+        let _: String = ask(&mut outside, &["SCRIPT", "FLUSH"]).await;
+        tier.put(&key("k"), &entry("v")).await.unwrap();
+        assert_eq!(tier.remove_many(&[key("k"), key("x"), key("k")]).await.unwrap(), 1);
+    }
+}
+
+/// What cannot be stored is refused with a type of its own and leaves what was there.
+#[tokio::test]
+async fn a_value_that_is_too_long_is_refused() {
+    let Some(server) = server_or_skip("a_value_that_is_too_long_is_refused") else { return };
+    let tier = tier(&server);
+    tier.put(&key("k"), &entry("v")).await.unwrap();
+    let error = tier.put(&key("k"), &entry(vec![0; (64 << 20) + 1])).await.unwrap_err();
+    assert!(matches!(error, cache_core::Error::Unencodable { .. }));
+    assert!(tier.get(&key("k")).await.unwrap().entry.is_some());
+}
