@@ -193,7 +193,7 @@ async fn an_error_of_another_type_is_not_shared() {
 #[tokio::test]
 async fn flights_of_different_keys_are_apart() {
     let cache = World::new().process().cache;
-    let stuck = cache.get_or_fetch(&A, || pending::<Result<_, Infallible>>());
+    let stuck = cache.get_or_fetch(&A, pending::<Result<_, Infallible>>);
     let other = cache.get_or_fetch(&B, || async { Ok::<_, Infallible>(bytes("b")) });
     tokio::select! {
         biased;
@@ -211,7 +211,7 @@ async fn a_follower_may_leave() {
         gate.notified().await;
         Ok::<_, Infallible>(bytes("answer"))
     });
-    let leaving = async {
+    let visitor = async {
         let following =
             cache.get_or_fetch(&K, || async { Ok::<_, Infallible>(bytes("not asked")) });
         tokio::select! {
@@ -220,7 +220,7 @@ async fn a_follower_may_leave() {
             () = tokio::task::yield_now() => gate.notify_one(),
         }
     };
-    let (outcome, ()) = tokio::join!(leading, leaving);
+    let (outcome, ()) = tokio::join!(leading, visitor);
     assert_eq!(outcome.unwrap().value, "answer");
     assert_eq!(cache.stats().lookups(), 1);
 }

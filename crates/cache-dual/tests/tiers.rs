@@ -39,11 +39,11 @@ async fn a_fill_keeps_the_remaining_life() {
     let options = InsertOptions::default().ttl(Duration::from_millis(1500));
     assert_eq!(world.process().cache.insert(key("k"), bytes("v"), options).await, Inserted::Stored);
 
-    world.clock.advance(Duration::from_millis(1000));
+    world.clock.advance(Duration::from_secs(1));
     let late = world.process();
     let filled = late.cache.get(&key("k")).await.unwrap();
     let now = late.cache.now();
-    assert_eq!(filled.age(now), Duration::from_millis(1000));
+    assert_eq!(filled.age(now), Duration::from_secs(1));
     assert_eq!(filled.remaining(now), Duration::from_millis(500));
 
     world.clock.advance(Duration::from_millis(499));

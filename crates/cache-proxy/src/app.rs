@@ -87,9 +87,10 @@ impl Server {
         }
         tracing::info!("stopping; requests under way may finish");
         stop.send_replace(true);
-        match tokio::time::timeout(self.drain, serving).await {
-            Ok(ended) => ended?,
-            Err(_) => tracing::warn!(drain = ?self.drain, "requests were still under way"),
+        if let Ok(ended) = tokio::time::timeout(self.drain, serving).await {
+            ended?
+        } else {
+            tracing::warn!(drain = ?self.drain, "requests were still under way")
         }
         Ok(())
     }
@@ -161,8 +162,8 @@ async fn health(State(cache): State<Cache>) -> impl IntoResponse {
 
 async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
     metrics.run_upkeep();
-    const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
-    ([(header::CONTENT_TYPE, TEXT)], metrics.render())
+    let text = HeaderValue::from_static("text/plain; version=0.0.4");
+    ([(header::CONTENT_TYPE, text)], metrics.render())
 }
 
 async fn shutdown_signal() {

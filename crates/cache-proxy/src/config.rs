@@ -28,7 +28,7 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// A Redis to share answers through, e.g. redis://:password@host:6379/0. It may be down: it is
+    /// A Redis to share answers through, e.g. <redis://:password@host:6379/0>. It may be down: it is
     /// used as soon as it answers.
     #[arg(long, env = "CACHE_PROXY_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<Secret>,

@@ -56,7 +56,7 @@ async fn answers_expire_in_both_tiers() {
     let stored = Instant::now();
     ok_text(first.send(CHAT, &chat("hi")).await).await;
     // The second proxy reads late; its copy must not live longer for that.
-    tokio::time::sleep(Duration::from_millis(1000)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let second = start(&redis, &provider, &["--chat-ttl", "2"]).await;
     assert!(is_hit(&second.send(CHAT, &chat("hi")).await));
     let gone = async {

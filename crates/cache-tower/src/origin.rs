@@ -8,7 +8,7 @@ use cache_core::BoxError;
 use cache_llm::{Origin, OriginAnswer};
 use futures_util::{StreamExt, TryStreamExt};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Request, Response, request, response};
+use http::{HeaderMap, HeaderValue, Request, Response, request, response};
 use http_body::Body as HttpBody;
 use http_body_util::BodyStream;
 use tower_service::Service;
@@ -74,7 +74,7 @@ where
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let media_type = media_type.and_then(|value| value.split(|&byte| byte == b';').next());
     media_type.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
@@ -82,7 +82,6 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn event_streams_are_known_by_their_media_type() {
