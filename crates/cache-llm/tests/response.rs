@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, Transport};
+use proptest::prelude::*;
 
 const CHAT: Asked = Asked {
     kind: AnswerKind::Chat,
@@ -301,4 +302,57 @@ fn heads() {
 fn reasons_are_readable() {
     assert_eq!(NotStored::Status(503).to_string(), "the status is 503, not 200");
     assert_eq!(NotStored::FinishReason("secret".into()).label(), "finish_reason");
+}
+
+/// However deeply something is nested, it is judged and not run into.
+#[test]
+fn deep_nesting_is_no_trouble() {
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let says =
+        |member: &str| judge(&CHAT, &choice(&format!(r#"{{"{member}":{deep}}}"#), r#""stop""#));
+    assert_eq!(says("content"), Ok(()), "something is there");
+    assert_eq!(says("unknown"), Err(NotStored::Empty));
+    assert_eq!(says("tool_calls"), Err(NotStored::Unexpected));
+    let call = format!(r#"{{"function_call":{{"arguments":"{deep}"}}}}"#);
+    assert_eq!(judge(&CHAT, &choice(&call, r#""function_call""#)), Ok(()), "JSON it is");
+}
+
+proptest! {
+    /// Hostile bytes are judged, whatever they are; a good answer with a byte changed is still an
+    /// answer or is refused.
+    #[test]
+    fn no_bytes_make_it_panic(
+        noise in proptest::collection::vec(any::<u8>(), 0..200),
+        at in any::<usize>(),
+        byte in any::<u8>(),
+    ) {
+        let policy = ResponsePolicy::default();
+        for asked in [CHAT, STREAM, EMBEDDINGS] {
+            prop_assert!(policy.judge(&asked, &noise).is_err());
+            let good = match asked.transport {
+                Transport::Stream => stream(&[HELLO, STOP]),
+                Transport::Plain => choice(r#"{"content":"Hello"}"#, r#""stop""#),
+            };
+            let mut changed = good.into_bytes();
+            let at = at % changed.len();
+            changed[at] = byte;
+            let _ = policy.judge(&asked, &changed);
+        }
+    }
+
+    /// A stream is judged the same in whatever pieces it came.
+    #[test]
+    fn pieces_do_not_matter(
+        chunks in proptest::collection::vec(0_usize..4, 0..6),
+        size in 1_usize..50,
+        done in any::<bool>(),
+    ) {
+        let length = STOP.replace("stop", "length");
+        let error = r#"{"index":0,"error":{}}"#;
+        let chunks: Vec<&str> = chunks.iter().map(|&i| [HELLO, STOP, &length, error][i]).collect();
+        let body = if done { stream(&chunks) } else { open_stream(&chunks) };
+        let pieces: Vec<_> = body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+        let recorded = ResponsePolicy::default().judge_recorded(&STREAM, &pieces);
+        prop_assert_eq!(recorded.map(|_| ()), judge(&STREAM, &body));
+    }
 }

@@ -481,3 +481,59 @@ fn replies_are_send() {
     assert_send(&answer);
     assert_send(&None::<Reply<Head>>);
 }
+
+/// Clients come and go on several threads, round after round: whoever stays gets the whole stream,
+/// and nothing is left behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_come_and_go() {
+    for round in 0..50_usize {
+        let (cache, calls) = (cache(), Calls::default());
+        let plan = stream_plan(&cache);
+        let clients: Vec<_> = (0..32_usize)
+            .map(|id| {
+                let (cache, plan, calls) = (cache.clone(), plan.clone(), calls.clone());
+                let client = tokio::spawn(async move {
+                    let origin = || async move {
+                        calls.add();
+                        yield_now().await;
+                        let events = futures_util::stream::iter(EVENTS).then(|event| async move {
+                            yield_now().await;
+                            Ok(Bytes::from_static(event.as_bytes()))
+                        });
+                        Ok(Answer { body: events.boxed(), ..streamed(&[]) })
+                    };
+                    let reply = cache.answer(&plan, CacheMode::Use, origin).await.unwrap();
+                    let mut stream = match reply {
+                        Reply::Hit(hit) => hit.into_stream(),
+                        Reply::Passed(passed) => passed.body.into_stream(),
+                    };
+                    // Two of three leave somewhere on the way.
+                    let stays = (id + round) % 3 == 0;
+                    let mut seen = Vec::new();
+                    while let Some(piece) = stream.next().await {
+                        seen.extend_from_slice(&piece.unwrap());
+                        if !stays && seen.len() > (id * 37) % 200 {
+                            return;
+                        }
+                    }
+                    assert_eq!(seen, whole().as_bytes());
+                });
+                // And some of those before they are answered.
+                if (id + round) % 3 == 1 && id % 4 == 0 {
+                    client.abort();
+                }
+                client
+            })
+            .collect();
+        for client in clients {
+            if let Err(error) = client.await {
+                assert!(error.is_cancelled(), "{error}");
+            }
+        }
+        while cache.streams_in_flight() > 0 {
+            yield_now().await;
+        }
+        let after = calls.ask(&cache, &plan, streamed(&EVENTS)).await;
+        assert_eq!(body(after).await.unwrap(), whole());
+    }
+}
