@@ -88,9 +88,9 @@ impl Server {
         tracing::info!("stopping; requests under way may finish");
         stop.send_replace(true);
         if let Ok(ended) = tokio::time::timeout(self.drain, serving).await {
-            ended?
+            ended?;
         } else {
-            tracing::warn!(drain = ?self.drain, "requests were still under way")
+            tracing::warn!(drain = ?self.drain, "requests were still under way");
         }
         Ok(())
     }
