@@ -36,7 +36,7 @@ impl Default for Soonest {
 }
 
 /// An entry's place in line. Never given out twice, so a stale one can do no harm (A42).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket {
     index: u32,
     generation: u32,
@@ -183,19 +183,20 @@ impl Shard {
         self.age.set_fine(ranking.is_fine(held));
     }
 
-    /// How many tickets are out, and how many of them have a deadline; for tests of the invariant.
+    /// How many places there are, free ones included: what the line's memory grows with.
     #[cfg(test)]
-    pub(crate) fn tickets(&self) -> (u64, Vec<(Ticket, u64)>) {
+    pub(crate) fn places(&self) -> usize {
+        self.line.lock().nodes.len()
+    }
+
+    /// The tickets that are out, and how many stand in either order: for tests of the invariant.
+    #[cfg(test)]
+    pub(crate) fn audit(&self) -> (Vec<Ticket>, usize, usize) {
         let line = self.line.lock();
-        let all =
-            line.nodes.iter().enumerate().filter(|(index, _)| {
-                !line.free.contains(&u32::try_from(*index).expect("an index"))
-            });
-        let all = all.map(|(index, node)| {
-            let index = u32::try_from(index).expect("an index");
-            (Ticket { index, generation: node.generation }, node.hash)
-        });
-        (line.live(), all.collect())
+        let tickets = (0_u32..).zip(&line.nodes);
+        let tickets = tickets.filter(|(index, _)| !line.free.contains(index));
+        let ticket = |(index, node): (u32, &Node)| Ticket { index, generation: node.generation };
+        (tickets.map(ticket).collect(), line.order.count(), line.deadlines.count())
     }
 }
 

@@ -165,6 +165,12 @@ impl Ranks {
         self.links[id as usize].rank
     }
 
+    /// How many ids are in line.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.links.iter().filter(|link| link.prev != ABSENT).count()
+    }
+
     /// Makes the tree high enough for `rank`; an empty tree also lower.
     fn grow(&mut self, rank: u64) {
         if self.branches.is_empty() {

@@ -45,12 +45,10 @@ fn bounds_hold_at_all_times() {
                             let mut random = Random(seed);
                             for _ in 0..4_000 {
                                 let key = random.below(3 * max_entries);
-                                if random.below(8) == 0 {
-                                    cache.remove(&key);
-                                } else if random.below(8) == 0 {
-                                    cache.get(&key);
-                                } else {
-                                    let _ = cache.insert(key, random.below(50) + 1);
+                                match random.below(8) {
+                                    0 => drop(cache.remove(&key)),
+                                    1 => drop(cache.get(&key)),
+                                    _ => drop(cache.insert(key, random.below(50) + 1)),
                                 }
                             }
                         })

@@ -15,6 +15,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::line::Line;
 
 /// Who leaves when space is needed. An entry whose time is up always leaves first.
+///
+/// Policies choose within a shard. A cache of fewer than 256 entries has one; a larger one has at
+/// most four for each processor, with 128 entries or more in each. An eviction looks at 256 entries
+/// at most: if all of them were used since they were last looked at, the next one leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {

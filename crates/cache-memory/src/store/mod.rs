@@ -1,48 +1,28 @@
 //! The map and its policy state, kept in step: every change of the cache happens here.
 
+mod counters;
+mod evict;
+mod slot;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use cache_core::{Clock, Evictions, Inserted, LocalStats, Timestamp};
+use cache_core::{Clock, Inserted, LocalStats, Timestamp};
 use dashmap::{DashMap, SharedValue};
 
+use self::counters::{Counters, count};
+use self::slot::Leaving;
+pub(crate) use self::slot::Slot;
 use crate::budget::{Budget, Hold};
-use crate::line::{Candidate, Shard, Ticket};
+use crate::line::{Shard, Ticket};
 use crate::policy::Ranking;
 
 /// Expired entries that one write reclaims at most: more than it adds, so a backlog shrinks.
 const RECLAIM: usize = 8;
-/// Entries that an eviction moves to the place that hits have earned them, at most, before it
-/// takes the next one whatever its hits. A shard whose LRU order is exact has no more entries.
-const SECOND_CHANCES: usize = 256;
-
-/// What the map holds.
-pub(crate) struct Slot<V> {
-    value: V,
-    /// Asked once, when the entry was stored: a weigher that changes its mind cannot unbalance the
-    /// sums.
-    weight: u64,
-    expires_at: Timestamp,
-    ticket: Ticket,
-    /// The policy's, written by hits.
-    marks: AtomicU64,
-}
-
-impl<V> Slot<V> {
-    pub(crate) fn value(&self) -> &V {
-        &self.value
-    }
-
-    pub(crate) fn expires_at(&self) -> Timestamp {
-        self.expires_at
-    }
-
-    fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at <= now
-    }
-}
 
 /// An entry to be stored, weighed and with its end known.
 pub(crate) struct New<K, V> {
@@ -73,39 +53,6 @@ pub(crate) struct Store<K, V, S> {
     timed: AtomicBool,
     budget: Budget,
     counters: Counters,
-}
-
-#[derive(Default)]
-struct Counters {
-    writes: AtomicU64,
-    removals: AtomicU64,
-    capacity: AtomicU64,
-    expired: AtomicU64,
-    too_heavy: AtomicU64,
-}
-
-fn count(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
-}
-
-/// Keys and values that left, to be dropped when nothing is locked and no budget is held: their
-/// `Drop` may call the cache. The first, mostly the only one, costs no allocation.
-struct Leaving<K, V> {
-    first: Option<(K, V)>,
-    rest: Vec<(K, V)>,
-}
-
-impl<K, V> Leaving<K, V> {
-    const fn new() -> Self {
-        Self { first: None, rest: Vec::new() }
-    }
-
-    fn push(&mut self, left: (K, V)) {
-        match self.first {
-            None => self.first = Some(left),
-            Some(_) => self.rest.push(left),
-        }
-    }
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher + Clone> Store<K, V, S> {
@@ -217,10 +164,8 @@ impl<K: Eq + Hash, V, S: BuildHasher + Clone> Store<K, V, S> {
                 let marks = (!expired).then(|| *old.marks.get_mut());
                 let ends = (old.expires_at, new.expires_at);
                 let (ticket, marks) = shard.relink(self.ranking, old.ticket, marks, ends);
-                let old = mem::replace(
-                    old,
-                    new_slot(new.value, new.weight, new.expires_at, ticket, marks),
-                );
+                let slot = Slot::new(new.value, (new.weight, new.expires_at), (ticket, marks));
+                let old = mem::replace(old, slot);
                 hold.gain(0, old.weight);
                 hold.spend(0, new.weight);
                 drop(table);
@@ -228,7 +173,7 @@ impl<K: Eq + Hash, V, S: BuildHasher + Clone> Store<K, V, S> {
                 leaving.push((new.key, old.value));
             } else {
                 let (ticket, marks) = shard.link(self.ranking, hash, new.expires_at);
-                let slot = new_slot(new.value, new.weight, new.expires_at, ticket, marks);
+                let slot = Slot::new(new.value, (new.weight, new.expires_at), (ticket, marks));
                 table.insert(hash, (new.key, SharedValue::new(slot)), |(key, _)| self.hash(key));
                 hold.spend(1, new.weight);
                 drop(table);
@@ -321,149 +266,7 @@ impl<K: Eq + Hash, V, S: BuildHasher + Clone> Store<K, V, S> {
     }
 
     pub(crate) fn stats(&self) -> LocalStats {
-        let Counters { writes, removals, capacity, expired, too_heavy } = &self.counters;
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut evictions = Evictions::default();
-        evictions.capacity = get(capacity);
-        evictions.expired = get(expired);
-        evictions.too_heavy = get(too_heavy);
-        let mut stats = LocalStats::default();
-        stats.entries = self.entries();
-        stats.weight = self.weight();
-        stats.writes = get(writes);
-        stats.removals = get(removals);
-        stats.evictions = evictions;
-        stats
-    }
-
-    /// An entry that cannot be stored: what it was to replace goes, unless the condition declines.
-    fn refuse(
-        &self,
-        why: Inserted,
-        hash: u64,
-        key: &K,
-        condition: impl FnOnce() -> bool,
-        hold: &mut Hold<'_>,
-        leaving: &mut Leaving<K, V>,
-    ) -> Inserted {
-        let mut table = self.map.shards()[self.place(hash)].write();
-        if !condition() {
-            return Inserted::Declined;
-        }
-        if let Some((key, slot)) = table.remove_entry(hash, |(k, _)| k == key) {
-            let slot = slot.into_inner();
-            self.shard(hash).unlink(self.ranking, slot.ticket);
-            hold.gain(1, slot.weight);
-            leaving.push((key, slot.value));
-        }
-        drop(table);
-        if why == Inserted::TooHeavy {
-            count(&self.counters.too_heavy, 1);
-        }
-        why
-    }
-
-    /// Evicts until `entries` and `weight` are held or there is nothing to evict.
-    fn make_room(
-        &self,
-        hash: u64,
-        now: Timestamp,
-        (entries, weight): (u64, u64),
-        hold: &mut Hold<'_>,
-        leaving: &mut Leaving<K, V>,
-    ) {
-        while !hold.cover(entries, weight) {
-            if let Some(left) = self.evict(self.home(hash), now, hold) {
-                leaving.push(left);
-            } else {
-                // All room is held by writers on the way, each perhaps waiting for another's: give
-                // way. Whoever asks next gets all of it at once.
-                hold.release();
-                std::thread::yield_now();
-                return;
-            }
-        }
-    }
-
-    /// Evicts one entry, from the shard `home` if it has any; `hold` takes over its share.
-    fn evict(&self, home: usize, now: Timestamp, hold: &mut Hold<'_>) -> Option<(K, V)> {
-        (0..self.shards.len()).find_map(|step| {
-            let shard = &self.shards[(home + step) % self.shards.len()];
-            let mut chances = SECOND_CHANCES;
-            while let Some(candidate) = shard.victim(self.ranking, now) {
-                let spare = !candidate.expired && chances > 0;
-                match self.take_candidate(shard, candidate, spare, hold) {
-                    Outcome::Left(left) => {
-                        let cause = if candidate.expired {
-                            &self.counters.expired
-                        } else {
-                            &self.counters.capacity
-                        };
-                        count(cause, 1);
-                        return Some(left);
-                    }
-                    Outcome::Spared => chances -= 1,
-                    Outcome::Gone => {}
-                }
-            }
-            None
-        })
-    }
-
-    /// Reclaims up to `limit` entries of a shard whose time is up; how many.
-    fn reclaim(
-        &self,
-        shard: usize,
-        now: Timestamp,
-        limit: usize,
-        hold: &mut Hold<'_>,
-        leaving: &mut Leaving<K, V>,
-    ) -> u64 {
-        let shard = &self.shards[shard];
-        let mut reclaimed = 0;
-        for _ in 0..limit {
-            let Some(candidate) = shard.expired(now) else {
-                break;
-            };
-            if let Outcome::Left(left) = self.take_candidate(shard, candidate, false, hold) {
-                leaving.push(left);
-                reclaimed += 1;
-            }
-        }
-        count(&self.counters.expired, reclaimed);
-        reclaimed
-    }
-
-    /// Takes a candidate out, if it is still there and, where `spare`, was not used since.
-    fn take_candidate(
-        &self,
-        shard: &Shard,
-        candidate: Candidate,
-        spare: bool,
-        hold: &mut Hold<'_>,
-    ) -> Outcome<K, V> {
-        let Candidate { hash, ticket, .. } = candidate;
-        let is_it = |(_, slot): &(K, SharedValue<Slot<V>>)| slot.get().ticket == ticket;
-        let mut table = self.map.shards()[self.place(hash)].write();
-        let Some((_, slot)) = table.get(hash, is_it) else {
-            drop(table);
-            // Somebody else took it, or `clear` is about to take its ticket back.
-            shard.unlink(self.ranking, ticket);
-            return Outcome::Gone;
-        };
-        let rank = self.ranking.rank(slot.get().marks.load(Ordering::Relaxed));
-        if spare && rank > candidate.rank {
-            shard.rerank(ticket, rank);
-            return Outcome::Spared;
-        }
-        let Some((key, slot)) = table.remove_entry(hash, is_it) else {
-            return Outcome::Gone; // cannot be: the table is locked since the lookup
-        };
-        shard.unlink(self.ranking, ticket);
-        drop(table);
-        let slot = slot.into_inner();
-        hold.gain(1, slot.weight);
-        Outcome::Left((key, slot.value))
+        self.counters.read(self.entries(), self.weight())
     }
 
     fn take(
@@ -502,23 +305,4 @@ impl<K: Eq + Hash, V, S: BuildHasher + Clone> Store<K, V, S> {
     fn shard(&self, hash: u64) -> &Shard {
         &self.shards[self.home(hash)]
     }
-}
-
-enum Outcome<K, V> {
-    /// It left the cache.
-    Left((K, V)),
-    /// It was used since: it stands at a higher rank now.
-    Spared,
-    /// It had left already.
-    Gone,
-}
-
-fn new_slot<V>(
-    value: V,
-    weight: u64,
-    expires_at: Timestamp,
-    ticket: Ticket,
-    marks: u64,
-) -> Slot<V> {
-    Slot { value, weight, expires_at, ticket, marks: AtomicU64::new(marks) }
 }
