@@ -170,3 +170,47 @@ pub enum ConfigError {
     #[error("{0} is too small")]
     Zero(&'static str),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "redis://127.0.0.1:1/";
+
+    /// What is out of range is refused by name; nothing is silently put right (F62).
+    #[test]
+    fn bad_options_are_refused() {
+        let builder = || RedisBuilder::new(URL).unwrap();
+        assert!(matches!(builder().prefix("").build(), Err(ConfigError::EmptyPrefix)));
+        let brief = Duration::from_micros(999);
+        for (name, builder) in [
+            ("connections", builder().connections(0)),
+            ("connect_timeout", builder().connect_timeout(brief)),
+            ("command_timeout", builder().command_timeout(brief)),
+            ("fence_memory", builder().fence_memory(Duration::ZERO)),
+        ] {
+            let error = builder.build().unwrap_err();
+            assert!(matches!(error, ConfigError::Zero(option) if option == name), "{error}");
+        }
+    }
+
+    /// F59: an URL that cannot be used is not repeated: it may hold a password.
+    #[test]
+    fn bad_urls_are_refused_and_not_repeated() {
+        for url in
+            ["", "redis", "http://:secret@host/", "redis://:secret@host:x/", "redis://:secret@h/x"]
+        {
+            let error = RedisBuilder::new(url).unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(matches!(error, ConfigError::Url(_)), "{url}");
+            assert!(!format!("{error} {error:?} {source}").contains("secret"), "{error:?}");
+        }
+    }
+
+    /// A66: building touches no network and needs no runtime.
+    #[test]
+    fn building_needs_nothing() {
+        let tier = RedisBuilder::new(URL).unwrap().build().unwrap();
+        assert_eq!(tier.open_connections(), 0);
+    }
+}

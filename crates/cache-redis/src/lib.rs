@@ -1,4 +1,58 @@
 //! Redis as the second tier of a cache.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use cache_core::{CacheKey, Clock, CodecId, Entry, Lifetime, Payload, RemoteTier, SystemClock};
+//! use cache_redis::RedisTier;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tier = RedisTier::builder("redis://:password@127.0.0.1:6379/0")?
+//!     .prefix("answers")
+//!     .command_timeout(Duration::from_millis(50))
+//!     .build()?; // connects when it is first used: Redis may be down
+//!
+//! let key = CacheKey::from_text("greeting/en");
+//! let payload = Payload { codec: CodecId::RAW, bytes: Bytes::from("hello") };
+//! let entry = Entry::new(payload, SystemClock.now(), Lifetime::new(Duration::from_secs(60)));
+//! tier.put(&key, &entry).await?;
+//! assert_eq!(tier.get(&key).await?.entry, Some(entry));
+//! # Ok(()) }
+//! ```
+//!
+//! # Guarantees
+//!
+//! Those of [`RemoteTier`](cache_core::RemoteTier), proved against a real server by the suite of
+//! `cache-conformance`. Beyond them:
+//!
+//! * **One round trip** for every call, batches included; `purge` pages.
+//! * **Nothing that was removed comes back.** Every write gives its key a random version in the
+//!   header of the entry, a removal leaves a tombstone with one, and
+//!   [`put_fenced`](cache_core::RemoteTier::put_fenced) compares and stores in one script. A fenced
+//!   put is also refused when what was read has expired in the meantime.
+//! * **Clocks do not matter.** Times are kept on the server's clock, and translated.
+//! * **The stored bytes describe themselves** (`docs/entry-format.md`). What is damaged, foreign or
+//!   of another version is a miss, counted by [`RedisTier::undecodable`], and never deleted for it.
+//!
+//! # When Redis is down
+//!
+//! The tier holds a few multiplexed connections that all calls pipeline over; none is checked out,
+//! and none is made by a call. Background tasks connect, watch and replace them:
+//!
+//! * With no connection yet, a call waits for the first attempt, within its own time limit. While
+//!   attempts fail, calls fail at once; attempts are up to a second apart, with jitter.
+//! * A connection on which a call times out is asked for a sign of life and given up if there is
+//!   none within the connect timeout.
+//! * A connection found broken is replaced. Calls that can be repeated go to another one within
+//!   their time limit, so that an idle connection which the server closed costs no error.
+//!
+//! The tasks end with the last clone of the tier.
+//!
+//! # What this crate does not do
+//!
+//! It makes errors, not decisions: leaving a failing Redis alone, serving stale answers and joining
+//! concurrent misses are `cache-dual`'s. It speaks to one node, without TLS.
 
 mod config;
 mod connections;

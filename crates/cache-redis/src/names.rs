@@ -3,16 +3,24 @@
 //! `e1` is the version of the stored format. With it in the name, releases that write different
 //! formats share one Redis without overwriting or purging each other's entries.
 
+use std::fmt;
+
 use cache_core::CacheKey;
 
 /// Hex digits of a [`CacheKey`].
 const DIGITS: usize = 64;
 
 /// Names keys under one prefix.
-#[derive(Clone, Debug)]
 pub(crate) struct Names {
     /// Prefix and format version, colons included.
     start: Vec<u8>,
+}
+
+/// As text: `Names(llmcache:e1:)`.
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Names({})", self.start.escape_ascii())
+    }
 }
 
 impl Names {

@@ -1,5 +1,6 @@
 //! [`RedisTier`]: the tier itself.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,12 +43,11 @@ const BATCH_STEP: usize = 100;
 /// assert!(found.entry.is_none());
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RedisTier {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     connections: Arc<Connections>,
     names: Names,
@@ -195,6 +195,18 @@ impl RedisTier {
 
     fn was_live(&self, replaced: &Replaced) -> bool {
         matches!(replaced, Replaced::Record(header) if self.left(header).is_some())
+    }
+}
+
+/// Where it is and how it stands, without credentials.
+impl fmt::Debug for RedisTier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisTier")
+            .field("address", &self.shared.connections.address())
+            .field("names", &self.shared.names)
+            .field("open_connections", &self.open_connections())
+            .field("limits", &self.shared.limits)
+            .finish_non_exhaustive()
     }
 }
 

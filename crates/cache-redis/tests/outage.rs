@@ -279,6 +279,33 @@ async fn the_password_is_never_told() {
     assert!(!error.is_transient(), "asking again without a password does not help: {error}");
 }
 
+/// A user with the rights that the README names, and no other, can do everything.
+#[tokio::test]
+async fn few_rights_suffice() {
+    let Some(server) = server_or_skip("few_rights_suffice") else { return };
+    let rights = "GET SET GETRANGE EXISTS EVAL EVALSHA SCAN UNLINK PING TIME CLIENT SELECT";
+    let readme = include_str!("../README.md");
+    assert!(readme.contains(&format!("`{rights}`")), "the README names other rights");
+    let rights = rights.split(' ').map(|right| format!("+{}", right.to_lowercase()));
+    let rights = rights.collect::<Vec<_>>().join(" ");
+    let user = format!("ACL SETUSER clerk on >pen ~llmcache:* {rights}");
+    assert!(server.command(&user).unwrap().starts_with("+OK"));
+
+    let url = format!("redis://clerk:pen@127.0.0.1:{}/1", server.port());
+    let builder = RedisTier::builder(&url).unwrap().command_timeout(common::SLACK);
+    let tier = builder.clone().build().unwrap();
+    let k = key("k");
+    tier.put(&k, &entry("v")).await.unwrap();
+    let found = tier.get(&k).await.unwrap();
+    assert!(tier.ttl(&k).await.unwrap().is_some());
+    assert!(tier.remove_if_equals(&k, found.fence).await.unwrap());
+    assert_eq!(tier.remove_many(&[k]).await.unwrap(), 0);
+    assert_eq!(tier.purge().await.unwrap(), 1);
+    let elsewhere = builder.prefix("elsewhere").build().unwrap();
+    let error = elsewhere.put(&k, &entry("v")).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+}
+
 /// A server that is full, or a replica, refuses to write and still serves reads.
 #[tokio::test]
 async fn refusals_are_told_from_outages() {

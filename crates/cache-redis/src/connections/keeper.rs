@@ -10,7 +10,7 @@ use deadpool_redis::{Connection, Pool, PoolError};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Connections;
 use crate::errors::connect_timed_out;
@@ -34,19 +34,21 @@ pub(super) async fn keep(owner: Weak<Connections>, index: usize, wake: Arc<Notif
                 if !announce(&owner, index, &lease, &sample) {
                     return;
                 }
-                let since = Instant::now();
+                failures = 0;
+                let again = Instant::now() + FIRST_PAUSE;
                 watch(&owner, index, &wake, &link).await;
                 // Taken, not returned: the pool would keep the broken connection for the next one.
                 drop(Connection::take(lease));
-                if since.elapsed() > LONGEST_PAUSE {
-                    failures = 0;
-                    continue; // it had been of use, so the next attempt need not wait
-                }
+                // Callers are waiting, so the next attempt is made at once, unless a server that
+                // accepts and then hangs up would make it a loop.
+                sleep_until(again).await;
             }
-            Err(error) => report(&owner, index, error),
+            Err(error) => {
+                report(&owner, index, error);
+                sleep(link.pause(failures)).await;
+                failures += 1;
+            }
         }
-        sleep(link.pause(failures)).await;
-        failures += 1;
     }
 }
 

@@ -124,6 +124,11 @@ impl Connections {
         }
     }
 
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// How many connections there are now.
     pub(crate) fn live(&self) -> usize {
         let open = |slot: &&Slot| slot.live.load().is_some();
