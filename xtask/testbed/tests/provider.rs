@@ -7,12 +7,17 @@ use testbed::provider::{FAULT_HEADER, Fault, Provider, ProviderOptions};
 const CHAT: &str = "/v1/chat/completions";
 const EMBEDDINGS: &str = "/v1/embeddings";
 
+/// An HTTP proxy from the environment would not reach loopback.
+fn client() -> Client {
+    Client::builder().no_proxy().build().expect("a client without TLS always builds")
+}
+
 async fn start() -> Provider {
     Provider::start(ProviderOptions::default()).await
 }
 
 async fn post(provider: &Provider, path: &str, body: &Value) -> Response {
-    let request = Client::new().post(format!("{}{path}", provider.url())).json(body);
+    let request = client().post(format!("{}{path}", provider.url())).json(body);
     request.send().await.expect("the provider answers")
 }
 
@@ -168,9 +173,9 @@ async fn errors_have_openais_shape() {
         assert_eq!(error["error"]["code"], code, "{error}");
     }
     let url = format!("{}{CHAT}", provider.url());
-    let response = Client::new().post(&url).body("{\"model\": ").send().await.expect("an answer");
+    let response = client().post(&url).body("{\"model\": ").send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-    let response = Client::new().get(&url).send().await.expect("an answer");
+    let response = client().get(&url).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     let empty = json!({"model": "text-embedding-3-small", "input": ""});
     assert_eq!(post(&provider, EMBEDDINGS, &empty).await.status(), StatusCode::BAD_REQUEST);
@@ -181,9 +186,9 @@ async fn a_credential_is_needed_when_so_configured() {
     let options = ProviderOptions { require_credential: true, ..ProviderOptions::default() };
     let provider = Provider::start(options).await;
     let url = format!("{}/v1/models", provider.url());
-    let refused = Client::new().get(&url).send().await.expect("an answer");
+    let refused = client().get(&url).send().await.expect("an answer");
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-    let allowed = Client::new().get(&url).bearer_auth("sk-test").send().await.expect("an answer");
+    let allowed = client().get(&url).bearer_auth("sk-test").send().await.expect("an answer");
     assert_eq!(allowed.status(), StatusCode::OK);
     let last = provider.last_request().expect("a request came");
     assert_eq!(last.headers["authorization"], "Bearer sk-test");
@@ -231,7 +236,7 @@ async fn plain_answers_break_too() {
     assert_eq!(answer["choices"][0]["finish_reason"], "length");
 
     let url = format!("{}{CHAT}", provider.url());
-    let request = Client::new().post(url).header(FAULT_HEADER, Fault::ServerError.name());
+    let request = client().post(url).header(FAULT_HEADER, Fault::ServerError.name());
     let response = request.json(&question("gpt-4o")).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
@@ -241,7 +246,7 @@ async fn the_port_is_free_after_stop_and_can_be_taken_again() {
     let provider = start().await;
     let (url, port) = (provider.url(), provider.port());
     provider.stop().await;
-    assert!(Client::new().get(format!("{url}/v1/models")).send().await.is_err());
+    assert!(client().get(format!("{url}/v1/models")).send().await.is_err());
     let again = Provider::start(ProviderOptions { port, ..ProviderOptions::default() }).await;
     assert_eq!(again.url(), url);
 }

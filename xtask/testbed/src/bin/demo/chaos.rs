@@ -19,11 +19,11 @@ impl Redis {
     /// Does what is due before this tenth (1 to 10) of the traffic.
     pub(crate) fn before(&mut self, tenth: u64) -> Outcome {
         match tenth {
-            5 if self.with_chaos => {
+            4 if self.with_chaos => {
                 println!("  Redis is killed. The proxies have to go on with their memory alone.");
                 self.server.kill();
             }
-            7 if self.with_chaos => {
+            6 if self.with_chaos => {
                 self.server.restart()?;
                 println!("  Redis is back, and empty. The proxies have to find it by themselves.");
             }

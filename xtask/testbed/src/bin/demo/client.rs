@@ -44,6 +44,11 @@ pub(crate) struct Sent {
     pub(crate) answer: Result<Answer, String>,
 }
 
+/// A client for loopback: an HTTP proxy from the environment would not reach it.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().expect("a client without TLS always builds")
+}
+
 /// Sends to `base` and reads the whole answer.
 pub(crate) async fn send(client: &reqwest::Client, base: &str, request: &Request) -> Sent {
     let start = Instant::now();

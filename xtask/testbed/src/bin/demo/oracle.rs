@@ -7,7 +7,7 @@ use testbed::traffic::Request;
 use tokio::sync::Mutex;
 
 use crate::answer::Answer;
-use crate::client::send;
+use crate::client::{client, send};
 
 /// Tells the right answer to any request.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Oracle {
     pub(crate) async fn start() -> Self {
         Self {
             provider: Provider::start(ProviderOptions::default()).await,
-            client: reqwest::Client::new(),
+            client: client(),
             known: Mutex::default(),
         }
     }

@@ -10,6 +10,10 @@ use tokio::time::timeout;
 
 use crate::Outcome;
 
+/// How many answers a proxy keeps in memory when it has Redis behind it: far fewer than the traffic
+/// repeats, as on a busy day, so that Redis has something to do.
+pub(crate) const SMALL_MEMORY: usize = 60;
+
 /// A running proxy; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -29,7 +33,8 @@ impl Proxy {
         }
         command.args(["--listen", "127.0.0.1:0", "--upstream", upstream]);
         if let Some(url) = redis {
-            command.args(["--redis", url]);
+            let entries = SMALL_MEMORY.to_string();
+            command.args(["--redis", url, "--memory-entries", &entries]);
         }
         // It says on stderr what it notices, e.g. that Redis is down: worth seeing here, but the
         // account of the demo already tells it in words.

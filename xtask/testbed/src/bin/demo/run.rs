@@ -9,9 +9,9 @@ use testbed::traffic::{Request, Traffic};
 use tokio::task::JoinSet;
 
 use crate::chaos::Redis;
-use crate::client::{Source, send};
+use crate::client::{Source, client, send};
 use crate::oracle::Oracle;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, SMALL_MEMORY};
 use crate::report::{Account, time};
 use crate::tally::Tally;
 use crate::{Options, Outcome};
@@ -26,7 +26,7 @@ const CROWD: u64 = 200;
 /// Runs everything; whether each request got its right answer.
 pub(crate) async fn run(options: &Options) -> Outcome<bool> {
     let started = Instant::now();
-    let (stage, redis) = Stage::set(options).await?;
+    let (stage, mut redis) = Stage::set(options).await?;
 
     println!("\nWithout a cache: {DIRECT} requests go straight to the provider.");
     let mut traffic = Traffic::new(options.seed.wrapping_add(1));
@@ -40,13 +40,13 @@ pub(crate) async fn run(options: &Options) -> Outcome<bool> {
         options.requests,
         if options.redis { "to both proxies in turn" } else { "through the proxy" }
     );
-    let mut tally = stage.send_all(options, redis).await?;
-    tally.merge(stage.crowd(options.seed).await?);
-
+    let tally = stage.send_all(options, redis.as_mut()).await?;
     let calls = stage.provider.calls().total() - calls_before;
+    let crowd = stage.crowd(options.seed).await?;
+
     Account { tally: &tally, direct: &direct, calls, with_redis: options.redis }.print();
     println!("  the demo took           {}", time(Some(started.elapsed())));
-    Ok(tally.failures.is_empty() && tally.wrong == 0)
+    Ok(tally.is_flawless() && direct.is_flawless() && crowd.is_flawless())
 }
 
 /// Everything that runs.
@@ -84,10 +84,15 @@ impl Stage {
         let mut proxies = Vec::new();
         for _ in 0..if options.redis { 2 } else { 1 } {
             let proxy = Proxy::start(&options.proxy, &provider.url(), redis_url.as_deref()).await?;
-            println!("A caching proxy in front of the provider: {}", proxy.url);
+            let memory = if options.redis {
+                format!(", with memory for {SMALL_MEMORY} answers")
+            } else {
+                String::new()
+            };
+            println!("A caching proxy in front of the provider{memory}: {}", proxy.url);
             proxies.push(proxy);
         }
-        let client = reqwest::Client::new();
+        let client = client();
         let stage = Self { provider, proxies, client, oracle: Oracle::start().await };
         Ok((Arc::new(stage), redis.map(|server| Redis::new(server, !options.steady))))
     }
@@ -96,29 +101,27 @@ impl Stage {
     async fn send_all(
         self: &Arc<Self>,
         options: &Options,
-        mut redis: Option<Redis>,
+        mut redis: Option<&mut Redis>,
     ) -> Outcome<Tally> {
         let mut traffic = Traffic::new(options.seed);
         let mut all = Tally::default();
         let mut sent = 0;
         for tenth in 1..=10 {
-            if let Some(redis) = &mut redis {
+            if let Some(redis) = redis.as_deref_mut() {
                 redis.before(tenth)?;
             }
             let end = options.requests * tenth / 10;
             let mut tally = Tally::default();
             self.send(&mut traffic, sent..end, Route::Proxies, &mut tally).await?;
             sent = end;
-            let from_redis = if options.redis {
-                format!(", {:>2.0} % from Redis", tally.percent(Source::Redis))
-            } else {
-                String::new()
-            };
+            let (memory, redis) = (tally.percent(Source::Memory), tally.percent(Source::Redis));
+            let from_redis =
+                if options.redis { format!(", {redis:.0} % Redis") } else { String::new() };
             println!(
-                "  {sent:>5} sent. Of the last {}: {:>2.0} % from memory{from_redis}, the rest \
-                 waited for the provider. Failed: {}.",
+                "  {sent:>5} sent. Of the last {}: {:.0} % hits ({memory:.0} % memory{from_redis}), \
+                 the rest waited for the provider; {} failed.",
                 tally.answered() + tally.failures.len(),
-                tally.percent(Source::Memory),
+                memory + redis,
                 tally.failures.len(),
             );
             all.merge(tally);
@@ -186,7 +189,9 @@ impl Stage {
             Self::collect(&mut under_way, &mut tally).await?;
         }
         println!(
-            "\n{CROWD} callers asked one new question at the same moment. Calls to the provider: {}.",
+            "\n{CROWD} callers ask one new question at the same moment: {} get their answer, and the \
+             calls to the provider are {}.",
+            tally.answered(),
             self.provider.calls().total() - before
         );
         Ok(tally)

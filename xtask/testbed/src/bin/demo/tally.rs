@@ -76,6 +76,11 @@ impl Tally {
         self.failures.extend(other.failures);
     }
 
+    /// Whether every request got its right answer.
+    pub(crate) fn is_flawless(&self) -> bool {
+        self.failures.is_empty() && self.wrong == 0
+    }
+
     /// Answers from this source.
     pub(crate) fn count(&self, source: Source) -> usize {
         self.times.get(&source).map_or(0, Vec::len)
