@@ -111,9 +111,8 @@ where
     ///
     /// If the remote tier did not confirm; see [`DualCache::remove`].
     pub async fn remove(&self, key: &CacheKey) -> Result<bool, Error> {
-        self.inner.flights.detach(key);
         let removed = self.inner.dual.remove(key).await;
-        // Again: a stream that began meanwhile may stand on what was there before.
+        // Last, and also if that failed: so no stream that began before the end of it is left.
         self.inner.flights.detach(key);
         removed
     }

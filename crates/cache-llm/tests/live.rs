@@ -249,6 +249,29 @@ async fn storing_starts_before_the_end_and_does_not_delay_it() {
     told.await.expect("storing goes on when the last reader is gone");
 }
 
+/// The same where readers run beside it: none sees the end before the store has begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reader_sees_the_end_before_the_store_began() {
+    for _ in 0..20 {
+        let begun = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = Arc::clone(&begun);
+        let (feed, upstream) = upstream();
+        let (_live, reader) = Live::start(upstream, 100, |_| async move {
+            for _ in 0..1000 {
+                std::thread::yield_now(); // time enough for a reader that need not wait
+            }
+            flag.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        let reading = tokio::spawn(async move {
+            read_all(reader).await.unwrap();
+            begun.load(std::sync::atomic::Ordering::SeqCst)
+        });
+        feed.send(chunk("a")).await.unwrap();
+        drop(feed);
+        assert!(reading.await.unwrap());
+    }
+}
+
 /// A43: a thousand readers at different paces on several threads, all with the same bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_readers() {

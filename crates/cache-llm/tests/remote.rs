@@ -94,3 +94,26 @@ async fn slow_remote_tier_delays_no_byte() {
     recorded.outcome().await.unwrap();
     assert_eq!(remote.inner().len(), 1);
 }
+
+/// A43: who missed before another's stream was stored, and comes to lead after it, finds it in
+/// memory and makes no call.
+#[tokio::test(start_paused = true)]
+async fn late_leader_looks_again() {
+    let clock = Arc::new(ManualClock::default());
+    let remote = Arc::new(FaultyTier::new(MemoryRemote::new(clock.clone())));
+    let cache = process(&clock, remote.clone());
+    let (plan, calls) = (stream_plan(&cache), Calls::default());
+    remote.delay(Duration::from_millis(50));
+    let mut slow = Box::pin(calls.ask(&cache, &plan, streamed(&[])));
+    assert!(poll(&mut slow).await.is_pending(), "it waits for the remote tier");
+    remote.delay(Duration::ZERO);
+    remote.fail(true);
+    let quick = passed(calls.ask(&cache, &plan, streamed(&EVENTS)).await);
+    assert_eq!(read(quick.body).await.unwrap(), EVENTS.concat());
+    while cache.streams_in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let slow = hit(slow.await);
+    assert_eq!((slow.source, slow.body), (Source::L1, EVENTS.concat().into()));
+    assert_eq!(calls.count(), 1);
+}
