@@ -1,0 +1,40 @@
+//! Benchmarks of the layered LLM cache beside its rivals: `cargo xtask bench SUITE`.
+
+mod memory;
+mod random;
+mod report;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Ours beside its rivals in one run; answers are checked while timing.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Subcommand)]
+enum Suite {
+    /// Hits and insertions at capacity of the tier in memory.
+    Memory(Options),
+}
+
+/// How to run a suite and where to leave the numbers.
+#[derive(clap::Args)]
+struct Options {
+    /// Also write every number as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Seconds instead of minutes: shows that the suite runs, not how fast anything is. Leaves the
+    /// report under docs/benchmarks alone.
+    #[arg(long)]
+    smoke: bool,
+}
+
+fn main() -> std::io::Result<()> {
+    match Args::parse().suite {
+        Suite::Memory(options) => memory::run(&options),
+    }
+}

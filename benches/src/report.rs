@@ -1,0 +1,62 @@
+//! Tables, and what a reader must know about the run behind them.
+
+use std::fmt::Write;
+use std::process::Command;
+
+/// Rows of cells as a Markdown table; the first row is the head. Numbers stand to the right.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            let _ = match column {
+                0 => write!(text, "| {cell:<width$} "),
+                _ => write!(text, "| {cell:>width$} "),
+            };
+        }
+        text.push_str("|\n");
+        if number == 0 {
+            for (column, &width) in widths.iter().enumerate() {
+                let right = if column == 0 { '-' } else { ':' };
+                let _ = write!(text, "|-{}{right}", "-".repeat(width));
+            }
+            text.push_str("|\n");
+        }
+    }
+    text
+}
+
+/// The middle of the values, which it sorts.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The commit that is being measured; says so if the tree has changes beside it.
+pub(crate) fn commit() -> String {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    let measured = ["status", "--porcelain", "--", ":/crates/cache-core", ":/crates/cache-memory"];
+    match git(&measured) {
+        Some(changes) if changes.is_empty() => commit,
+        _ => format!("{commit} with local changes"),
+    }
+}
+
+/// Processor and how many of it.
+pub(crate) fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{model}, {cores} threads; load average when the run began {load}")
+}
