@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_millis(100);
 const LATE: Duration = Duration::from_millis(400);
 
 fn impatient(url: &str) -> RedisTier {
-    RedisTier::builder(url).unwrap().build().unwrap()
+    RedisTier::builder(url).expect("a valid URL").build().expect("valid options")
 }
 
 /// A64: the limits that hold when nothing else is said.
@@ -92,7 +92,7 @@ async fn a_server_hung_later_times_calls_out() {
         };
         let took = start.elapsed();
         assert!(matches!(error, Error::TimedOut { limit: LIMIT, .. }), "{error}");
-        assert!(took >= LIMIT - Duration::from_millis(5) && took < LIMIT + LATE, "{took:?}");
+        assert!(took + Duration::from_millis(5) >= LIMIT && took < LIMIT + LATE, "{took:?}");
     }
     let since = Instant::now();
     while !matches!(tier.ping().await.unwrap_err(), Error::Unavailable { .. }) {
@@ -263,16 +263,17 @@ async fn the_password_is_never_told() {
     let wrong_url = format!("redis://:swordfish@127.0.0.1:{}/", server.port());
     for (url, password) in [(server.url(), "hunter2"), (wrong_url, "swordfish")] {
         let builder = RedisTier::builder(&url).unwrap().command_timeout(common::SLACK);
-        let mut told = format!("{builder:?}");
+        let mut told = vec![format!("{builder:?}")];
         let tier = builder.build().unwrap();
         let outcome = tier.ping().await;
-        told += &format!("{tier:?} {outcome:?}");
+        told.push(format!("{tier:?} {outcome:?}"));
         if let Err(error) = outcome {
             assert_eq!(password, "swordfish");
             assert!(matches!(error, Error::Refused { .. }), "{error}");
-            told += &format!("{error} {}", std::error::Error::source(&error).unwrap());
+            let source = std::error::Error::source(&error).unwrap();
+            told.push(format!("{error} {source} {source:?}"));
         }
-        assert!(!told.contains(password), "{told}");
+        assert!(!told.concat().contains(password), "{told:?}");
     }
     let nobody = impatient(&format!("redis://127.0.0.1:{}/", server.port()));
     let error = nobody.put(&key("k"), &entry("v")).await.unwrap_err();
