@@ -45,8 +45,8 @@
 //!
 //! # Panics
 //!
-//! Panics of your code pass through and leave the cache as it was before the call, except that a
-//! panic in `Hash` or `Eq` of a key may have evicted others.
+//! Panics of your code pass through and leave the cache as it was before the call, except that
+//! entries may have been evicted to make room.
 //!
 //! # What this crate does not do
 //!

@@ -171,3 +171,11 @@ fn an_eviction_does_bounded_work() {
     assert_eq!(moved.count(), 1, "the backlog was not worked off at once");
     audit(&store);
 }
+
+/// What `ENTRY_OVERHEAD` is computed from.
+#[test]
+fn slots_are_as_small_as_documented() {
+    type Entry = cache_core::Entry<[u8; 16]>;
+    let own = size_of::<cache_core::CacheKey>() + size_of::<Slot<Entry>>() - 16;
+    assert_eq!(own, 112);
+}
