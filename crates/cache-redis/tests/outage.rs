@@ -252,7 +252,7 @@ async fn dropped_calls_mix_up_no_replies() {
     }
 }
 
-/// A59, F59: the password opens the door and is in no message, right or wrong.
+/// F59: the password opens the door and is in no message, right or wrong.
 #[tokio::test]
 async fn the_password_is_never_told() {
     let options = RedisServerOptions::default().password("hunter2");

@@ -72,7 +72,7 @@ async fn damaged_records_are_counted_misses() {
     assert!(tier.get(&key).await.unwrap().entry.is_some(), "undamaged, it is read again");
 }
 
-/// A28, format versions: a record of another version under our name is left alone by reads.
+/// A29: two format versions share one Redis: neither reads, purges or deletes the other's entries.
 #[tokio::test]
 async fn other_versions_are_skipped_and_spared() {
     let Some(server) = server_or_skip("other_versions_are_skipped_and_spared") else { return };
