@@ -162,6 +162,27 @@ async fn a_dropped_remove_leaves_memory_without_the_key() {
     }
 }
 
+/// A removal is dropped while it waits for the remote tier, after a reader has filled memory from
+/// there: memory forgets the key all the same.
+#[tokio::test]
+async fn a_dropped_remove_undoes_the_fills_that_it_overlapped() {
+    let world = World::new();
+    let _ = world.process().cache.insert(*K, bytes("old"), PLAIN).await;
+    let process = world.process();
+    process.faults.hang(true);
+    let mut removing = Box::pin(process.cache.remove(&K));
+    poll_fn(|cx| {
+        assert!(removing.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    process.faults.hang(false);
+    assert_eq!(process.cache.get(&K).await.unwrap().source, Source::L2);
+    assert!(process.cache.peek(&K).is_some(), "the fill");
+    drop(removing);
+    assert!(process.cache.peek(&K).is_none());
+}
+
 /// A40, F17: whatever two writers do at once, both tiers end with the same value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_writers_leave_both_tiers_equal() {

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
-use cache_dual::{CacheKey, DualCache, FetchError, Source};
+use bytes::Bytes;
+use cache_core::{Entry, Inserted, Lifetime, LocalStats, LocalTier};
+use cache_dual::{CacheKey, Clock, DualCache, FetchError, LocalCache, Source, SystemClock};
 use common::{Refused, World, bytes, key};
 use futures_util::future::{join_all, poll_fn};
 use tokio::sync::Notify;
@@ -225,28 +228,67 @@ async fn a_follower_may_leave() {
     assert_eq!(cache.stats().lookups(), 1);
 }
 
-/// A lookup that misses memory while a flight lands finds the value, not another fetch.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_second_fetch_slips_in_behind_a_landing() {
-    let cache = World::new().process().cache;
-    for round in 0..500 {
-        let key = CacheKey::from_text(&format!("{round}"));
-        let origin = Arc::new(Origin::default());
-        let callers: Vec<_> = (0..8)
-            .map(|_| {
-                let (cache, origin) = (cache.clone(), origin.clone());
-                tokio::spawn(async move {
-                    let fetch = || async {
-                        origin.call();
-                        Ok::<_, Infallible>(bytes("answer"))
-                    };
-                    cache.get_or_fetch(&key, fetch).await.map(drop)
-                })
-            })
-            .collect();
-        for caller in callers {
-            caller.await.unwrap().unwrap();
+/// A memory tier that lets something happen right after the first look into it.
+#[derive(Debug)]
+struct Meanwhile {
+    tier: LocalCache<Bytes>,
+    lands: AtomicUsize,
+}
+
+impl LocalTier<Bytes> for Meanwhile {
+    fn get(&self, key: &CacheKey) -> Option<Entry<Bytes>> {
+        let found = LocalTier::get(&self.tier, key);
+        if self.lands.swap(0, Ordering::SeqCst) == 1 {
+            let lifetime = Lifetime::new(Duration::from_secs(60));
+            let entry = Entry::new(bytes("of the flight before"), SystemClock.now(), lifetime);
+            assert_eq!(LocalTier::insert(&self.tier, *key, entry), Inserted::Stored);
         }
-        assert_eq!(origin.calls(), 1, "round {round}");
+        found
     }
+
+    fn insert_if(
+        &self,
+        key: CacheKey,
+        entry: Entry<Bytes>,
+        condition: impl FnOnce() -> bool,
+    ) -> Inserted {
+        LocalTier::insert_if(&self.tier, key, entry, condition)
+    }
+
+    fn remove(&self, key: &CacheKey) -> bool {
+        LocalTier::remove(&self.tier, key)
+    }
+
+    fn clear(&self) {
+        self.tier.clear();
+    }
+
+    fn len(&self) -> usize {
+        self.tier.len()
+    }
+
+    fn weight(&self) -> u64 {
+        self.tier.weight()
+    }
+
+    fn stats(&self) -> LocalStats {
+        self.tier.stats()
+    }
+}
+
+/// A flight lands between a caller's look into memory and its joining: the caller finds the value,
+/// and does not fetch it a second time.
+#[tokio::test]
+async fn no_second_fetch_slips_in_behind_a_landing() {
+    let tier = LocalCache::local().max_entries(10).build().expect("valid options");
+    let memory = Meanwhile { tier, lands: AtomicUsize::new(1) };
+    let cache = DualCache::builder().memory(memory).build().expect("valid options");
+    let origin = Origin::default();
+    let fetch = || async {
+        origin.call();
+        Ok::<_, Infallible>(bytes("a second fetch"))
+    };
+    let outcome = cache.get_or_fetch(&K, fetch).await.unwrap();
+    assert_eq!((outcome.value, origin.calls()), (bytes("of the flight before"), 0));
+    assert_eq!(cache.stats().lookups(), 1);
 }

@@ -10,7 +10,7 @@ use cache_core::{Entry, Lifetime, LocalTier, Payload, RemoteTier};
 use cache_dual::codec::{Bincode, Raw};
 use cache_dual::{
     BreakerOptions, BuildError, Clock, CodecId, DualCache, Fetched, Fulfilled, InsertOptions,
-    Inserted, Lookup, Source,
+    Inserted, Lookup, ManualClock, Source,
 };
 use common::{TTL, World, bytes, key};
 
@@ -51,6 +51,20 @@ async fn a_fill_keeps_the_remaining_life() {
     world.clock.advance(Duration::from_millis(1));
     assert!(late.cache.get(&key("k")).await.is_none());
     assert!(world.process().cache.get(&key("k")).await.is_none());
+}
+
+/// A26: what the remote tier's clock holds to be alive is still absent once its time is up here.
+#[tokio::test]
+async fn a_slow_remote_clock_lengthens_no_life() {
+    let world = World::new();
+    let cache = DualCache::builder()
+        .remote(world.remote.clone(), Raw)
+        .clock(Arc::new(ManualClock::at(world.clock.now().saturating_add(TTL))))
+        .build()
+        .unwrap();
+    let _ = world.process().cache.insert(key("k"), bytes("v"), InsertOptions::new()).await;
+    assert!(world.remote.get(&key("k")).await.unwrap().entry.is_some());
+    assert!(cache.get(&key("k")).await.is_none());
 }
 
 /// A24 as options: a fetch says how long its value is good.
