@@ -295,7 +295,7 @@ fn losses(report: &Report) -> String {
                 .collect();
             if !lost.is_empty() {
                 lines += &format!(
-                    "- insertions, {} is as fast as {} in: {}.\n",
+                    "- insertions, {} is faster than {}: {}.\n",
                     rival.contender,
                     mine.contender,
                     lost.join(", ")
