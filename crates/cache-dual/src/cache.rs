@@ -17,7 +17,7 @@ use crate::builder::{DualBuilder, Weigher};
 use crate::counters::{Count, Counters};
 use crate::error::FetchError;
 use crate::fence::{Fences, Ticket};
-use crate::flight::{Flights, Landing, Leader, Role};
+use crate::flight::{Flights, Heard, Role, Seat};
 use crate::order::WriteOrder;
 use crate::outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome, Source};
 use crate::remote::{Remote, RemoteRead};
@@ -34,7 +34,7 @@ struct Inner<V, L> {
     l1: L,
     l2: Option<Remote<V>>,
     fences: Fences,
-    flights: Flights<V>,
+    flights: Flights<Landing<V>>,
     writers: WriteOrder,
     ttl: Duration,
     weigher: Weigher<V>,
@@ -90,6 +90,20 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         lookup
     }
 
+    /// A ticket to replace whatever is stored under `key`, taken before the new value is fetched.
+    /// Not counted as a lookup.
+    ///
+    /// Unlike [`insert`](Self::insert), which is always the last word, what is handed in with it
+    /// gives way to an invalidation in between.
+    pub async fn ticket(&self, key: &CacheKey) -> Ticket {
+        let inner = &*self.inner;
+        let mut ticket = inner.take_ticket(key);
+        if let Some(l2) = &inner.l2 {
+            ticket.fence = l2.version(key).await;
+        }
+        ticket
+    }
+
     /// The value of `key` if it is in memory. Not counted as a lookup.
     pub fn peek(&self, key: &CacheKey) -> Option<Outcome<V>> {
         self.inner.in_memory(key)
@@ -141,16 +155,21 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         }
         loop {
             match inner.flights.join(*key) {
-                Role::Leader(leader) => return inner.lead(key, leader, fetch).await,
-                Role::Follower(follower) => {
-                    // `None`: the leader went away, so somebody else leads now, maybe this call.
-                    // An error of another type than ours cannot be shared with us: ask ourselves.
-                    if let Some(landing) = follower.landed().await
-                        && let Some(result) = inner.follow(&landing)
-                    {
-                        return result;
+                Role::Leader(seat) => return inner.lead(key, seat, fetch).await,
+                Role::Follower(follower) => match follower.news().await {
+                    // An error of another type than ours cannot be shared: ask ourselves.
+                    Heard::News(landing) => {
+                        if let Some(result) = inner.follow(&landing) {
+                            return result;
+                        }
                     }
-                }
+                    Heard::Gone => {} // somebody else leads now, maybe this call
+                    Heard::Panicked => {
+                        inner.counters.misses.add_one();
+                        inner.counters.collapsed.add_one();
+                        return Err(FetchError::Panicked);
+                    }
+                },
             }
         }
     }
@@ -256,11 +275,15 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         Some(Outcome::new(self.l1.get(key)?, Source::L1))
     }
 
+    /// Comes before any read: whatever is invalidated from here on, the read is void.
+    fn take_ticket(&self, key: &CacheKey) -> Ticket {
+        let (token, taken_at) = (self.fences.token(key), self.clock.now());
+        Ticket { key: *key, token, fence: None, taken_at }
+    }
+
     /// Asks the remote tier and fills memory with what it has.
     async fn behind_memory(&self, key: &CacheKey) -> Lookup<V> {
-        // The token comes before the read: whatever is invalidated from here on, this read is void.
-        let (token, taken_at) = (self.fences.token(key), self.clock.now());
-        let mut ticket = Ticket { key: *key, token, fence: None, taken_at };
+        let mut ticket = self.take_ticket(key);
         let Some(l2) = &self.l2 else { return Lookup::Miss(ticket) };
         match l2.get(key).await {
             RemoteRead::Hit(entry) => {
@@ -278,7 +301,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     async fn lead<F, Fut, E>(
         &self,
         key: &CacheKey,
-        leader: Leader<'_, V>,
+        seat: Seat<Landing<V>>,
         fetch: F,
     ) -> Result<Outcome<V>, FetchError<E>>
     where
@@ -289,13 +312,13 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         // The flight before ours may have landed between our look into memory and our joining.
         if let Some(outcome) = self.in_memory(key) {
             self.counters.l1_hits.add_one();
-            leader.land(Landing::Value(outcome.clone()));
+            seat.announce(Landing::Value(outcome.clone()));
             return Ok(outcome);
         }
         let ticket = match self.behind_memory(key).await {
             Lookup::Hit(outcome) => {
                 self.counters.l2_hits.add_one();
-                leader.land(Landing::Value(outcome.clone()));
+                seat.announce(Landing::Value(outcome.clone()));
                 return Ok(outcome);
             }
             Lookup::Miss(ticket) => ticket,
@@ -307,7 +330,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             Ok(fetched) => fetched,
             Err(error) => {
                 let error = Arc::new(error);
-                leader.land(Landing::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
+                seat.announce(Landing::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
                 return Err(FetchError::Origin(error));
             }
         };
@@ -317,7 +340,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         // In memory by now, so whoever comes after the landing finds it there.
         let outcome = Outcome::new(entry.clone(), Source::Origin);
         let shared = Outcome { source: Source::Collapsed, ..outcome.clone() };
-        leader.land(Landing::Value(shared));
+        seat.announce(Landing::Value(shared));
+        drop(seat); // nobody else need wait for the remote tier
         let _ = self.publish_remotely(&ticket, local, entry).await;
         Ok(outcome)
     }
@@ -340,7 +364,6 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 let error = Arc::clone(error).downcast::<E>().ok()?;
                 (Err(FetchError::Origin(error)), &self.counters.misses)
             }
-            Landing::Panicked => (Err(FetchError::Panicked), &self.counters.misses),
         };
         lookup.add_one();
         self.counters.collapsed.add_one();
@@ -400,6 +423,13 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     fn report(&self) {
         self.counters.report_local(&self.l1.stats());
     }
+}
+
+/// How a flight ended.
+enum Landing<V> {
+    Value(Outcome<V>),
+    /// The leader's error, an `Arc<E>` of the leader's own `E`.
+    Failed(Arc<dyn Any + Send + Sync>),
 }
 
 /// Makes memory, fences and flights forget a key: when it begins, and again when it ends or is

@@ -54,7 +54,7 @@ pub mod codec;
 mod counters;
 mod error;
 mod fence;
-mod flight;
+pub mod flight;
 mod order;
 mod outcome;
 mod remote;

@@ -81,6 +81,11 @@ impl<V: 'static> Remote<V> {
         }
     }
 
+    /// The version that `key` has now, whatever is stored; `None` if the tier did not answer.
+    pub(crate) async fn version(&self, key: &CacheKey) -> Option<Fence> {
+        Some(self.call(Op::Get, self.tier.get(key)).await.ok()?.fence)
+    }
+
     /// Stores `entry` in place of whatever is there; whether the tier confirmed.
     pub(crate) async fn put(&self, key: &CacheKey, entry: Entry<V>) -> bool {
         let stored = match self.encode(entry) {

@@ -57,6 +57,24 @@ async fn a_ticket_does_not_outlive_a_remove() {
     assert!(world.remote.get(&K).await.unwrap().entry.is_none());
 }
 
+/// A ticket to replace a value does so in both tiers, and gives way to a removal.
+#[tokio::test]
+async fn a_ticket_replaces_what_is_there_unless_it_is_removed() {
+    let world = World::new();
+    let cache = world.process().cache;
+    let _ = cache.insert(*K, bytes("old"), PLAIN).await;
+    let ticket = cache.ticket(&K).await;
+    assert_eq!(cache.fulfil(ticket, bytes("new"), PLAIN).await, Fulfilled::Stored);
+    assert_eq!(cache.get(&K).await.unwrap().value, "new");
+    assert_eq!(world.process().cache.get(&K).await.unwrap().value, "new");
+
+    let ticket = cache.ticket(&K).await;
+    cache.remove(&K).await.unwrap();
+    assert_eq!(cache.fulfil(ticket, bytes("newer"), PLAIN).await, Fulfilled::Fenced);
+    assert!(cache.get(&K).await.is_none());
+    assert!(world.process().cache.get(&K).await.is_none());
+}
+
 /// A36: an insert is the later word too.
 #[tokio::test]
 async fn a_ticket_does_not_outlive_an_insert() {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cache_core::{CacheKey, Error};
+use cache_dual::flight::Flights;
 use cache_dual::{DualCache, InsertOptions, Outcome};
 use cache_key::{EndpointKind, KeyScope, Request};
 
-use crate::flight::Flights;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::Plan;

@@ -70,7 +70,6 @@
 
 mod cache;
 mod collect;
-mod flight;
 pub mod live;
 mod not_stored;
 mod origin;

@@ -66,6 +66,10 @@ where
         };
         match &*unstored {
             Unstored::Failed(error) => Err(error.clone()),
+            Unstored::Answer { reason, .. } if !plan.shares_failures() => {
+                let origin = origin.into_inner().expect("only the leader's origin was taken");
+                self.pass(origin, reason.clone()).await
+            }
             Unstored::Answer { status, head, body, reason } => Ok(Reply::Passed(Passed {
                 status: *status,
                 head: head.clone(),
@@ -89,11 +93,12 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
+        let ticket = self.dual.ticket(plan.key()).await;
         let Fetch { own, shared } = self.fetch(plan, origin).await;
         let mut own = own?;
         if let Ok(body) = shared {
             let options = insert_options(plan, &body);
-            own.storage = self.dual.insert(*plan.key(), body, options).await.into();
+            own.storage = self.dual.fulfil(ticket, body, options).await.into();
         }
         Ok(Reply::Passed(own))
     }

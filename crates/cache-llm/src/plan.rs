@@ -13,11 +13,12 @@ pub struct Plan {
     asked: Asked,
     model: Box<str>,
     ttl: Duration,
+    shares_failures: bool,
 }
 
 impl Plan {
     pub(crate) fn new(key: CacheKey, asked: Asked, model: Box<str>, ttl: Duration) -> Self {
-        Self { key, asked, model, ttl }
+        Self { key, asked, model, ttl, shares_failures: true }
     }
 
     /// What the answer stands under, transport included.
@@ -54,6 +55,20 @@ impl Plan {
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
+        self
+    }
+
+    /// Whether this request takes an answer that is not to be stored, such as a 401, from another
+    /// caller's call. Default: yes.
+    pub const fn shares_failures(&self) -> bool {
+        self.shares_failures
+    }
+
+    /// The same, making a call of its own rather than taking another caller's failure: for callers
+    /// who share answers though their credentials differ.
+    #[must_use]
+    pub fn with_failures_apart(mut self) -> Self {
+        self.shares_failures = false;
         self
     }
 }

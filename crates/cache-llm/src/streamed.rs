@@ -4,13 +4,13 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cache_core::{BoxError, Inserted};
+use cache_core::BoxError;
+use cache_dual::flight::{Heard, Role, Seat};
 use cache_dual::{DualCache, Fulfilled, Lookup, Ticket};
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
 use crate::cache::{Inner, insert_options};
-use crate::flight::{Heard, Role, Seat};
 use crate::live::{Live, Reader, Recording};
 use crate::not_stored::NotStored;
 use crate::origin::{Origin, OriginAnswer};
@@ -46,31 +46,43 @@ where
             Lookup::Miss(ticket) => ticket,
         };
         loop {
-            let mut follower = match self.flights.join(*plan.key()) {
+            let follower = match self.flights.join(*plan.key()) {
                 Role::Follower(follower) => follower,
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.
                     if let Some(outcome) = self.dual.peek(plan.key()) {
                         return Ok(self.hit(plan, outcome));
                     }
-                    return self.lead(plan, seat, Place::Ticket(ticket), origin).await;
+                    return self.lead(plan, seat, ticket, origin).await;
                 }
             };
-            match follower.news().await {
-                Heard::News(Announced::Answer { status, head, live, storage }) => {
+            let announced = match follower.news().await {
+                Heard::News(announced) => announced,
+                Heard::Panicked => return Err(AnswerError::Panicked),
+                Heard::Gone => continue, // somebody else leads now, maybe this caller
+            };
+            match &*announced {
+                Announced::Failed(error) => return Err(AnswerError::Origin(Arc::clone(error))),
+                Announced::Unshared(reason) => return self.pass(origin, reason.clone()).await,
+                Announced::Answer { storage: Storage::NotStored(reason), .. }
+                    if !plan.shares_failures() =>
+                {
+                    return self.pass(origin, reason.clone()).await;
+                }
+                Announced::Answer { status, head, live, storage } => {
                     let Some(reader) = live.join() else {
                         // Its start is gone: it is nothing for us, nor for those after us.
                         self.flights.detach_from(plan.key(), &follower);
                         continue;
                     };
-                    let body = shared(reader);
-                    let passed = Passed { status, head, body, storage, collapsed: true };
-                    return Ok(Reply::Passed(passed));
+                    return Ok(Reply::Passed(Passed {
+                        status: *status,
+                        head: head.clone(),
+                        body: shared(reader),
+                        storage: storage.clone(),
+                        collapsed: true,
+                    }));
                 }
-                Heard::News(Announced::Failed(error)) => return Err(AnswerError::Origin(error)),
-                Heard::News(Announced::Unshared(reason)) => return self.pass(origin, reason).await,
-                Heard::Panicked => return Err(AnswerError::Panicked),
-                Heard::Gone => {} // somebody else leads now, maybe this caller
             }
         }
     }
@@ -84,7 +96,8 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
-        self.lead(plan, Seat::alone(), Place::Replace, origin).await
+        let ticket = self.dual.ticket(plan.key()).await;
+        self.lead(plan, Seat::alone(), ticket, origin).await
     }
 
     /// Calls the origin, and shares what it answers with the followers of `seat`.
@@ -92,7 +105,7 @@ where
         &self,
         plan: &Plan,
         seat: Seat<Announced<H, E>>,
-        place: Place,
+        ticket: Ticket,
         origin: O,
     ) -> Result<Reply<H>, AnswerError<E>>
     where
@@ -126,7 +139,7 @@ where
                     dual: self.dual.clone(),
                     responses: Arc::clone(&self.responses),
                     plan: plan.clone(),
-                    place,
+                    ticket,
                     tell,
                 };
                 let (live, reader) = Live::start(body, limit, |recording| async {
@@ -152,26 +165,18 @@ fn shared(reader: Reader) -> Body {
     Body::Stream(reader.into_stream().map(|chunk| chunk.map_err(BoxError::from)).boxed())
 }
 
-/// By what right a recording is stored.
-enum Place {
-    /// Nothing was there when the request came.
-    Ticket(Ticket),
-    /// Whatever is there is to be replaced.
-    Replace,
-}
-
 /// Judges a recording and stores it.
 struct Recorder {
     dual: DualCache<Bytes>,
     responses: Arc<ResponsePolicy>,
     plan: Plan,
-    place: Place,
+    ticket: Ticket,
     tell: watch::Sender<Option<Result<(), NotStored>>>,
 }
 
 impl Recorder {
     async fn end(self, recording: Recording) {
-        let Self { dual, responses, plan, place, tell } = self;
+        let Self { dual, responses, plan, ticket, tell } = self;
         let judged = match recording {
             // An answer that its only reader left after the terminal event is as good as any.
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
@@ -183,10 +188,7 @@ impl Recorder {
         let stored = match judged {
             Ok(body) => {
                 let options = insert_options(&plan, &body);
-                let storage = match place {
-                    Place::Ticket(ticket) => dual.fulfil(ticket, body, options).await.into(),
-                    Place::Replace => dual.insert(*plan.key(), body, options).await.into(),
-                };
+                let storage = dual.fulfil(ticket, body, options).await.into();
                 if let Storage::NotStored(reason) = storage { Err(reason) } else { Ok(()) }
             }
             Err(reason) => Err(reason),
@@ -206,32 +208,6 @@ impl From<Fulfilled> for Storage {
             Fulfilled::Fenced => Self::NotStored(NotStored::Fenced),
             Fulfilled::TooHeavy => Self::NotStored(NotStored::TooHeavy),
             Fulfilled::Expired => Self::NotStored(NotStored::Expired),
-        }
-    }
-}
-
-impl From<Inserted> for Storage {
-    fn from(inserted: Inserted) -> Self {
-        match inserted {
-            Inserted::Stored => Self::Stored,
-            Inserted::Declined => Self::NotStored(NotStored::Fenced),
-            Inserted::TooHeavy => Self::NotStored(NotStored::TooHeavy),
-            Inserted::Expired => Self::NotStored(NotStored::Expired),
-        }
-    }
-}
-
-impl<H: Clone, E> Clone for Announced<H, E> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Answer { status, head, live, storage } => Self::Answer {
-                status: *status,
-                head: head.clone(),
-                live: live.clone(),
-                storage: storage.clone(),
-            },
-            Self::Failed(error) => Self::Failed(Arc::clone(error)),
-            Self::Unshared(reason) => Self::Unshared(reason.clone()),
         }
     }
 }

@@ -199,6 +199,8 @@ where
         }
     };
     let plan = match cache.prepare(kind, &body, &options.scope(&parts)) {
+        // Whoever shares answers with other credentials does not share what those are refused.
+        Ok(plan) if options.tenants == TenantPolicy::Shared => plan.with_failures_apart(),
         Ok(plan) => plan,
         Err(reason) => return bypass(inner, parts, full(body), &Chain(&reason)).await,
     };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use cache_dual::DualCache;
-use cache_tower::{Body, HttpCache, LlmCacheLayer};
+use cache_tower::{Body, HttpCache, LlmCacheLayer, TenantPolicy};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -180,5 +180,28 @@ async fn a_bypass_names_its_reason() {
         let status = status(&answer).to_owned();
         assert!(status.starts_with("llm-cache; fwd=bypass; detail=\""), "{status}");
         assert!(status.contains(reason), "{status}");
+    }
+}
+
+/// Callers who share answers do not share what another's credential is refused.
+#[tokio::test]
+async fn a_refusal_is_for_the_credential_that_it_refuses() {
+    let inner = service_fn(|request: Request<Body>| async move {
+        tokio::task::yield_now().await;
+        let mut answer = good(0);
+        if request.headers().get("authorization").is_none() {
+            *answer.status_mut() = StatusCode::UNAUTHORIZED;
+        }
+        Ok::<_, Infallible>(answer)
+    });
+    for stream in ["false", "true"] {
+        let cache = HttpCache::builder(DualCache::builder().build().unwrap()).build().unwrap();
+        let app = LlmCacheLayer::new(cache).tenants(TenantPolicy::Shared).layer(inner.clone());
+        let body = BODY.replacen('{', &format!("{{\"stream\":{stream},"), 1);
+        let without = app.clone().oneshot(request(CHAT, &[], &body));
+        let with = app.clone().oneshot(request(CHAT, &[("authorization", "Bearer k")], &body));
+        let (without, with) = tokio::join!(without, with);
+        assert_eq!(without.unwrap().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(with.unwrap().status(), StatusCode::OK, "stream: {stream}");
     }
 }
