@@ -21,6 +21,11 @@ impl<'a> Decimal<'a> {
             [b'-', rest @ ..] => (true, rest),
             _ => (false, literal),
         };
+        // Most numbers are this short.
+        if let [digit @ b'1'..=b'9'] = literal {
+            let digits = [std::slice::from_ref(digit), b""];
+            return Some(Self { negative, digits, exponent: 0 });
+        }
         let (mantissa, exponent) = split(literal, |byte| byte | 0x20 == b'e');
         let (whole, fraction) = split(mantissa, |byte| byte == b'.');
 
@@ -38,7 +43,8 @@ impl<'a> Decimal<'a> {
         if whole.is_empty() && fraction.is_empty() {
             return Some(Self::ZERO); // whatever the exponent
         }
-        let exponent = i64::try_from(read_exponent(exponent).saturating_add(shift)).ok()?;
+        let exponent = if exponent.is_empty() { 0 } else { read_exponent(exponent) };
+        let exponent = i64::try_from(exponent.saturating_add(shift)).ok()?;
         Some(Self { negative, digits: [whole, fraction], exponent })
     }
 

@@ -3,48 +3,68 @@
 use crate::error::NotCanonical;
 use crate::number::{self, Decimal};
 use crate::scan;
-use crate::tape::{Node, Tape};
+use crate::scratch::{Scratch, buffers};
+use crate::tape::{Arrays, Node, Tape};
 
 /// Parses one JSON value that makes up all of `body` and nests no deeper than `max_depth`.
 pub(crate) fn parse(body: &[u8], max_depth: usize) -> Result<Tape<'_>, NotCanonical> {
     if u32::try_from(body.len()).is_err() {
         return Err(NotCanonical::TooLong { length: body.len() });
     }
-    let text = std::str::from_utf8(body)
-        .map_err(|error| NotCanonical::InvalidUtf8 { offset: error.valid_up_to() })?;
+    let text = utf8(body)?;
     let mut parser = Parser {
         bytes: body,
         at: 0,
         max_depth,
-        open: Vec::with_capacity(8),
-        by_name: Vec::new(),
-        tape: Tape {
-            text,
-            // A guess that suits short bodies; long ones grow it a few times.
-            nodes: Vec::with_capacity((body.len() / 16 + 4).min(1024)),
-            order: Vec::with_capacity((body.len() / 48 + 4).min(512)),
-            unescaped: String::new(),
-        },
+        stacks: Scratch::take(),
+        tape: Tape::new(text),
+        failure: None,
     };
-    parser.run()?;
-    Ok(parser.tape)
+    match parser.run() {
+        Ok(()) => Ok(parser.tape),
+        Err(Failed) => Err(parser.failure.expect("whoever fails says why")),
+    }
+}
+
+/// `body` as text. Vector instructions look whether it is UTF-8; if not, where it goes wrong is for
+/// the slower way to say.
+fn utf8(body: &[u8]) -> Result<&str, NotCanonical> {
+    simdutf8::basic::from_utf8(body).or_else(|_| {
+        std::str::from_utf8(body)
+            .map_err(|error| NotCanonical::InvalidUtf8 { offset: error.valid_up_to() })
+    })
 }
 
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     max_depth: usize,
-    /// The arrays and objects that have not ended yet.
-    open: Vec<Open>,
-    /// Room to sort the members of one object in.
-    by_name: Vec<Named>,
+    stacks: Scratch<Stacks>,
     tape: Tape<'a>,
+    /// Why the parse failed.
+    failure: Option<NotCanonical>,
+}
+
+/// The parse failed: [`Parser::failure`] says why. As a result it fits into a register, which the
+/// reason itself does not.
+struct Failed;
+
+buffers! {
+    /// What a parse has not done with.
+    Stacks {
+        /// The arrays and objects that have not ended yet.
+        open: Open,
+        /// The names of the members so far of each of these objects, the innermost last.
+        names: Named,
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Open {
     node: u32,
     len: u32,
+    /// Where its names begin.
+    names: u32,
     object: bool,
 }
 
@@ -56,7 +76,7 @@ struct Named {
 }
 
 impl Parser<'_> {
-    fn run(&mut self) -> Result<(), NotCanonical> {
+    fn run(&mut self) -> Result<(), Failed> {
         self.skip_space();
         loop {
             if self.begin_value()? {
@@ -67,14 +87,14 @@ impl Parser<'_> {
             }
         }
         match self.bytes.get(self.at) {
-            Some(_) => Err(NotCanonical::TrailingData { offset: self.at }),
+            Some(_) => Err(self.fail(NotCanonical::TrailingData { offset: self.at })),
             None => Ok(()),
         }
     }
 
     /// Reads a scalar, an empty container or the beginning of another one up to its first value;
     /// whether it was the last of these.
-    fn begin_value(&mut self) -> Result<bool, NotCanonical> {
+    fn begin_value(&mut self) -> Result<bool, Failed> {
         match self.peek() {
             Some(b'"') => self.string()?,
             Some(b'{') => return self.begin_container(true),
@@ -90,10 +110,10 @@ impl Parser<'_> {
 
     /// After a value: ends the containers that end here and reads up to the next value; whether
     /// there is one.
-    fn end_value(&mut self) -> Result<bool, NotCanonical> {
+    fn end_value(&mut self) -> Result<bool, Failed> {
         loop {
             self.skip_space();
-            let Some(innermost) = self.open.last_mut() else {
+            let Some(innermost) = self.stacks.open.last_mut() else {
                 return Ok(false);
             };
             innermost.len += 1;
@@ -118,12 +138,15 @@ impl Parser<'_> {
     }
 
     /// Whether a value is to follow; an empty container is complete at once.
-    fn begin_container(&mut self, object: bool) -> Result<bool, NotCanonical> {
-        if self.open.len() >= self.max_depth {
-            return Err(NotCanonical::TooDeep { offset: self.at, limit: self.max_depth });
+    fn begin_container(&mut self, object: bool) -> Result<bool, Failed> {
+        if self.stacks.open.len() >= self.max_depth {
+            let (offset, limit) = (self.at, self.max_depth);
+            return Err(self.fail(NotCanonical::TooDeep { offset, limit }));
         }
-        self.open.push(Open { node: self.next_node(), len: 0, object });
-        self.tape.nodes.push(Node::Null); // until its end is known
+        let names = position(self.stacks.names.len());
+        let node = self.next_node();
+        self.stacks.open.push(Open { node, len: 0, names, object });
+        self.tape.arrays.nodes.push(Node::Null); // until its end is known
         self.at += 1;
         self.skip_space();
         match (self.peek(), object) {
@@ -137,12 +160,13 @@ impl Parser<'_> {
     }
 
     /// Fills in the node of the innermost container, whose closing bracket is next.
-    fn end_container(&mut self) -> Result<(), NotCanonical> {
+    fn end_container(&mut self) -> Result<(), Failed> {
         self.at += 1;
-        let Open { node, len, object } = self.open.pop().expect("a container is open");
+        let Open { node, len, names, object } =
+            self.stacks.open.pop().expect("a container is open");
         let next = self.next_node();
-        self.tape.nodes[node as usize] = if object {
-            let sorted = self.sort_members(node, next)?;
+        self.tape.arrays.nodes[node as usize] = if object {
+            let sorted = self.sort_members(names as usize)?;
             Node::Object { len, next, sorted }
         } else {
             Node::Array { len, next }
@@ -151,11 +175,15 @@ impl Parser<'_> {
     }
 
     /// A member's name and the colon after it.
-    fn name(&mut self) -> Result<(), NotCanonical> {
+    #[inline]
+    fn name(&mut self) -> Result<(), Failed> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a member name"));
         }
+        let node = self.next_node();
         self.string()?;
+        let prefix = prefix(self.tape.bytes(node));
+        self.stacks.names.push(Named { prefix, node });
         self.skip_space();
         if self.peek() != Some(b':') {
             return Err(self.expected("`:`"));
@@ -165,42 +193,30 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), NotCanonical> {
+    #[inline]
+    fn string(&mut self) -> Result<(), Failed> {
         let start = self.at + 1;
         let end = start + scan::plain_run(&self.bytes[start..]);
         if self.bytes.get(end) != Some(&b'"') {
             return self.escaped_string(start, end);
         }
         self.at = end + 1;
-        self.tape.nodes.push(Node::Plain { start: position(start), end: position(end) });
+        self.tape.arrays.nodes.push(Node::Plain { start: position(start), end: position(end) });
         Ok(())
     }
 
     /// A string from `start` whose first escape, or error, is at `end`.
-    fn escaped_string(&mut self, start: usize, mut end: usize) -> Result<(), NotCanonical> {
-        let out = &mut self.tape.unescaped;
+    #[inline(never)]
+    fn escaped_string(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+        let Arrays { nodes, unescaped: out, .. } = &mut *self.tape.arrays;
         let from = out.len();
-        out.push_str(&self.tape.text[start..end]);
-        loop {
-            match self.bytes.get(end) {
-                Some(b'\\') => end = scan::unescape(self.bytes, end, out)?,
-                Some(b'"') => break,
-                found => {
-                    return Err(NotCanonical::Syntax {
-                        offset: end,
-                        expected: match found {
-                            Some(_) => "no control character",
-                            None => "the end of the string",
-                        },
-                    });
-                }
-            }
-            let plain = scan::plain_run(&self.bytes[end..]);
-            out.push_str(&self.tape.text[end..end + plain]);
-            end += plain;
-        }
+        out.extend_from_slice(&self.bytes[start..end]);
+        let end = match scan::unescape(self.bytes, end, out) {
+            Ok(end) => end,
+            Err(reason) => return Err(self.fail(reason)),
+        };
         self.at = end + 1;
-        self.tape.nodes.push(Node::Escaped {
+        nodes.push(Node::Escaped {
             start: position(from),
             end: position(out.len()),
             offset: position(start),
@@ -208,57 +224,48 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), NotCanonical> {
+    fn number(&mut self) -> Result<(), Failed> {
         let start = self.at;
         let (end, exponent) = number::scan(self.bytes, start)
-            .map_err(|offset| NotCanonical::Syntax { offset, expected: "a number" })?;
+            .map_err(|offset| self.fail(NotCanonical::Syntax { offset, expected: "a number" }))?;
         // Without an exponent of its own, a number's exponent is bounded by its length.
         if exponent && Decimal::of(&self.tape.text[start..end]).is_none() {
-            return Err(NotCanonical::NumberOutOfRange { offset: start });
+            return Err(self.fail(NotCanonical::NumberOutOfRange { offset: start }));
         }
         self.at = end;
-        self.tape.nodes.push(Node::Number { start: position(start), end: position(end) });
+        self.tape.arrays.nodes.push(Node::Number { start: position(start), end: position(end) });
         Ok(())
     }
 
-    fn word(&mut self, word: &'static str, node: Node) -> Result<(), NotCanonical> {
+    fn word(&mut self, word: &'static str, node: Node) -> Result<(), Failed> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return Err(self.expected(word));
         }
         self.at += word.len();
-        self.tape.nodes.push(node);
+        self.tape.arrays.nodes.push(node);
         Ok(())
     }
 
-    /// Appends the members of the object at `object`, sorted by name, to the order; where they
-    /// begin there.
-    fn sort_members(&mut self, object: u32, end: u32) -> Result<u32, NotCanonical> {
+    /// Appends the members of the object whose names begin at `names`, sorted by name, to the order;
+    /// where they begin there.
+    fn sort_members(&mut self, names: usize) -> Result<u32, Failed> {
         let tape = &mut self.tape;
-        self.by_name.clear();
-        let mut node = object + 1;
-        while node < end {
-            let prefix = prefix(tape.name(node));
-            self.by_name.push(Named { prefix, node });
-            node = tape.after(node + 1);
-        }
+        let members = &mut self.stacks.names[names..];
         let by_name = |a: &Named, b: &Named| {
-            let whole = || tape.name(a.node).cmp(tape.name(b.node));
+            let whole = || tape.bytes(a.node).cmp(tape.bytes(b.node));
             a.prefix.cmp(&b.prefix).then_with(whole)
         };
-        self.by_name.sort_unstable_by(by_name);
-        for pair in self.by_name.windows(2) {
-            if by_name(&pair[0], &pair[1]).is_eq() {
-                let second = pair[0].node.max(pair[1].node);
-                let (Node::Plain { start: offset, .. } | Node::Escaped { offset, .. }) =
-                    tape.node(second)
-                else {
-                    unreachable!("names are strings");
-                };
-                return Err(NotCanonical::DuplicateMember { offset: offset as usize });
+        if !members.is_sorted_by(|a, b| by_name(a, b).is_lt()) {
+            members.sort_unstable_by(by_name);
+            if let Some(pair) = members.windows(2).find(|pair| by_name(&pair[0], &pair[1]).is_eq())
+            {
+                let offset = tape.offset(pair[0].node.max(pair[1].node));
+                return Err(self.fail(NotCanonical::DuplicateMember { offset }));
             }
         }
-        let sorted = position(tape.order.len());
-        tape.order.extend(self.by_name.iter().map(|named| named.node));
+        let sorted = position(tape.arrays.order.len());
+        tape.arrays.order.extend(members.iter().map(|named| named.node));
+        self.stacks.names.truncate(names);
         Ok(sorted)
     }
 
@@ -273,20 +280,28 @@ impl Parser<'_> {
     }
 
     fn next_node(&self) -> u32 {
-        position(self.tape.nodes.len())
+        position(self.tape.arrays.nodes.len())
     }
 
-    fn expected(&self, expected: &'static str) -> NotCanonical {
-        NotCanonical::Syntax { offset: self.at, expected }
+    fn expected(&mut self, expected: &'static str) -> Failed {
+        self.fail(NotCanonical::Syntax { offset: self.at, expected })
+    }
+
+    #[cold]
+    fn fail(&mut self, reason: NotCanonical) -> Failed {
+        self.failure = Some(reason);
+        Failed
     }
 }
 
 /// The first eight bytes of a name as a number that sorts as they do.
-fn prefix(name: &str) -> u64 {
-    let mut bytes = [0; 8];
-    let len = name.len().min(8);
-    bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
-    u64::from_be_bytes(bytes)
+fn prefix(name: &[u8]) -> u64 {
+    if let Some(first) = name.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let shift = 8 * (8 - name.len());
+    let bytes = name.iter().fold(0, |bytes, &byte| bytes << 8 | u64::from(byte));
+    bytes.checked_shl(u32::try_from(shift).expect("at most 64")).unwrap_or(0)
 }
 
 /// Whatever is counted here, there are no more of it than bytes in the body.

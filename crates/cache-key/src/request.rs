@@ -4,11 +4,13 @@ use std::fmt;
 
 use cache_core::CacheKey;
 
-use crate::canonical;
+use crate::canonical::Writer;
 use crate::endpoint::EndpointKind;
 use crate::error::NotCanonical;
 use crate::limits::ParseLimits;
+use crate::options::KeyOptions;
 use crate::parser;
+use crate::rules::Rules;
 use crate::scope::KeyScope;
 use crate::sink::HashSink;
 use crate::tape::{Node, Tape};
@@ -82,15 +84,21 @@ impl<'a> Request<'a> {
         let expected = self.tape.text.len() * 3 / 2 + 512;
         let mut sink = HashSink::new(scope.secret_bytes(), expected);
         scope.write_preimage(self.kind, &mut sink);
-        canonical::request(&self.tape, self.kind, &mut sink);
+        let rules = Rules::new(self.kind, scope.key_options());
+        Writer::new(&self.tape, rules, &mut sink).request();
         CacheKey::from_digest(sink.finish())
     }
 
     /// The canonical form of the body, as it goes into the key: to compare two requests, or another
     /// implementation with this one. It holds the text of the prompt.
     pub fn canonical_form(&self) -> Vec<u8> {
+        self.canonical_form_with(&KeyOptions::new())
+    }
+
+    /// The same under other options.
+    pub fn canonical_form_with(&self, options: &KeyOptions) -> Vec<u8> {
         let mut out = Vec::new();
-        canonical::request(&self.tape, self.kind, &mut out);
+        Writer::new(&self.tape, Rules::new(self.kind, options), &mut out).request();
         out
     }
 }
@@ -101,7 +109,7 @@ impl fmt::Debug for Request<'_> {
         f.debug_struct("Request")
             .field("kind", &self.kind)
             .field("bytes", &self.tape.text.len())
-            .field("nodes", &self.tape.nodes.len())
+            .field("nodes", &self.tape.arrays.nodes.len())
             .finish()
     }
 }

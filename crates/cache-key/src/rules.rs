@@ -4,10 +4,125 @@
 //! in `docs/key-format.md`.
 
 use crate::endpoint::EndpointKind;
+use crate::options::{Equivalence, KeyOptions};
 use crate::tape::{Node, Tape};
 
+/// Why a member is not in the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// By this equivalence.
+    Equivalence(Equivalence),
+    /// By [`KeyOptions::leave_out`].
+    Option,
+}
+
+/// Which object a member belongs to: rules go by place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The body itself.
+    Body,
+    /// The `extra_body` of the body.
+    ExtraBody,
+    /// A message of `messages` of the body.
+    Message,
+}
+
+/// The rules of one endpoint kind under given options.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'o> {
+    kind: EndpointKind,
+    /// The members that options leave out.
+    more: &'o [(u8, String)],
+    off: u8,
+}
+
+impl<'o> Rules<'o> {
+    pub(crate) fn new(kind: EndpointKind, options: &'o KeyOptions) -> Self {
+        Self { kind, more: options.left_out(kind), off: options.off(kind) }
+    }
+
+    /// Whether an equivalence holds.
+    pub(crate) fn hold(&self, equivalence: Equivalence) -> bool {
+        self.off & equivalence.bit() == 0
+    }
+
+    /// Why the member with the name node `member` does not count; `None` if it does.
+    pub(crate) fn leave_out(&self, place: Place, tape: &Tape<'_>, member: u32) -> Option<Rule> {
+        let (name, value) = (tape.bytes(member), tape.node(member + 1));
+        let (transport, optional) = match place {
+            Place::Body => (left_out(self.kind), null_is_absent(self.kind)),
+            Place::ExtraBody => (left_out_of_extra_body(self.kind), [].as_slice()),
+            Place::Message => ([].as_slice(), null_is_absent_in_message(self.kind)),
+        };
+        let rule = transport.iter().find(|rule| rule.name.as_bytes() == name && (rule.fits)(value));
+        if let Some(rule) = rule
+            && self.hold(rule.equivalence)
+        {
+            return Some(Rule::Equivalence(rule.equivalence));
+        }
+        if matches!(value, Node::Null)
+            && self.hold(Equivalence::NullIsAbsent)
+            && optional.iter().any(|optional| optional.as_bytes() == name)
+        {
+            return Some(Rule::Equivalence(Equivalence::NullIsAbsent));
+        }
+        let more =
+            place == Place::Body && self.more.iter().any(|(_, more)| more.as_bytes() == name);
+        more.then_some(Rule::Option)
+    }
+
+    /// The place of the objects in the value of the body's member `member`, if rules know any: of
+    /// the value itself, or of its items if it is an array.
+    pub(crate) fn place_below(&self, tape: &Tape<'_>, member: u32) -> Option<Place> {
+        match (tape.bytes(member), tape.node(member + 1)) {
+            (b"messages", Node::Array { .. }) if has_chat_messages(self.kind) => {
+                Some(Place::Message)
+            }
+            (b"extra_body", Node::Object { .. }) => Some(Place::ExtraBody),
+            _ => None,
+        }
+    }
+
+    /// What stands for the value of the member `member` of a message: the text of
+    /// `"content":[{"type":"text","text":…}]` for the whole, any other value for itself.
+    pub(crate) fn stands_for(&self, tape: &Tape<'_>, member: u32) -> u32 {
+        let value = member + 1;
+        let Node::Array { len: 1, .. } = tape.node(value) else {
+            return value;
+        };
+        if tape.bytes(member) != b"content" || !self.hold(Equivalence::OneTextPart) {
+            return value;
+        }
+        only_text(tape, value).unwrap_or(value)
+    }
+}
+
+/// The text of `[{"type":"text","text":…}]`, an array of one item.
+fn only_text(tape: &Tape<'_>, content: u32) -> Option<u32> {
+    let part = content + 1;
+    let Node::Object { len: 2, .. } = tape.node(part) else {
+        return None;
+    };
+    let is_text = tape.string_is(tape.member(part, "type")?, "text");
+    let text = tape.member(part, "text")?;
+    (is_text && tape.is_string(text)).then_some(text)
+}
+
+/// The bits of the equivalences that exist for `kind`: to switch another one off changes nothing.
+pub(crate) fn equivalences(kind: EndpointKind) -> u8 {
+    let transport = left_out(kind).iter().fold(0, |bits, rule| bits | rule.equivalence.bit());
+    let optional = !null_is_absent(kind).is_empty() || !null_is_absent_in_message(kind).is_empty();
+    let bit = |equivalence: Equivalence, exists: bool| if exists { equivalence.bit() } else { 0 };
+    transport
+        | bit(Equivalence::NullIsAbsent, optional)
+        | bit(Equivalence::OneTextPart, has_chat_messages(kind))
+        | bit(Equivalence::NumberSpelling, true)
+        | bit(Equivalence::MemberOrder, true)
+}
+
 /// The members that are left out of keys of `kind`, at the top level of the body.
-pub(crate) fn left_out(kind: EndpointKind) -> &'static [LeftOut] {
+fn left_out(kind: EndpointKind) -> &'static [LeftOut] {
     match kind {
         EndpointKind::ChatCompletions | EndpointKind::Completions | EndpointKind::Responses => {
             &[STREAM, STREAM_OPTIONS, REQUEST_ID]
@@ -20,7 +135,7 @@ pub(crate) fn left_out(kind: EndpointKind) -> &'static [LeftOut] {
 
 /// The members that are left out of an `extra_body` at the top level: a gateway that takes such a
 /// member merges it into the body. `stream` is not among them: what answers it is unknown here.
-pub(crate) fn left_out_of_extra_body(kind: EndpointKind) -> &'static [LeftOut] {
+fn left_out_of_extra_body(kind: EndpointKind) -> &'static [LeftOut] {
     match kind {
         EndpointKind::ChatCompletions | EndpointKind::Completions | EndpointKind::Responses => {
             &[STREAM_OPTIONS, REQUEST_ID]
@@ -33,34 +148,32 @@ pub(crate) fn left_out_of_extra_body(kind: EndpointKind) -> &'static [LeftOut] {
 /// A member that is left out if its value is what the member is documented to be: a value that the
 /// provider would refuse counts.
 #[derive(Clone, Copy)]
-pub(crate) struct LeftOut {
+struct LeftOut {
     name: &'static str,
     fits: fn(Node) -> bool,
+    equivalence: Equivalence,
 }
 
 const STREAM: LeftOut = LeftOut {
     name: "stream",
     fits: |value| matches!(value, Node::True | Node::False | Node::Null),
+    equivalence: Equivalence::Stream,
 };
 
 const STREAM_OPTIONS: LeftOut = LeftOut {
     name: "stream_options",
     fits: |value| matches!(value, Node::Object { .. } | Node::Null),
+    equivalence: Equivalence::StreamOptions,
 };
 
 const REQUEST_ID: LeftOut = LeftOut {
     name: "request_id",
     fits: |value| matches!(value, Node::Plain { .. } | Node::Escaped { .. } | Node::Null),
+    equivalence: Equivalence::RequestId,
 };
 
-/// Whether a list says that the member with this name node is left out.
-pub(crate) fn leaves_out(list: &[LeftOut], tape: &Tape<'_>, member: u32) -> bool {
-    let name = tape.name(member);
-    list.iter().any(|rule| rule.name == name && (rule.fits)(tape.node(member + 1)))
-}
-
 /// The top-level members of `kind` for which null means the same as absence.
-pub(crate) fn null_is_absent(kind: EndpointKind) -> &'static [&'static str] {
+fn null_is_absent(kind: EndpointKind) -> &'static [&'static str] {
     match kind {
         EndpointKind::ChatCompletions => CHAT_COMPLETIONS,
         EndpointKind::Completions => COMPLETIONS,
@@ -73,7 +186,7 @@ pub(crate) fn null_is_absent(kind: EndpointKind) -> &'static [&'static str] {
 }
 
 /// The members of a message for which null means the same as absence.
-pub(crate) fn null_is_absent_in_message(kind: EndpointKind) -> &'static [&'static str] {
+fn null_is_absent_in_message(kind: EndpointKind) -> &'static [&'static str] {
     match kind {
         EndpointKind::ChatCompletions => {
             &["audio", "content", "function_call", "name", "refusal", "tool_calls"]
@@ -83,7 +196,7 @@ pub(crate) fn null_is_absent_in_message(kind: EndpointKind) -> &'static [&'stati
 }
 
 /// Whether `messages` of this kind hold chat messages, whose content may be one string.
-pub(crate) fn has_chat_messages(kind: EndpointKind) -> bool {
+fn has_chat_messages(kind: EndpointKind) -> bool {
     matches!(kind, EndpointKind::ChatCompletions | EndpointKind::Messages)
 }
 

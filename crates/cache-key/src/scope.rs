@@ -4,11 +4,15 @@ use std::fmt;
 
 use crate::FORMAT_VERSION;
 use crate::endpoint::EndpointKind;
+use crate::options::KeyOptions;
 use crate::sink::Sink;
 use crate::tenant::Tenant;
 
 /// What every preimage of a request's key begins with.
 const MAGIC: &[u8; 8] = b"cachekey";
+
+/// The same under options that are not the default.
+const MAGIC_WITH_OPTIONS: &[u8; 8] = b"keyrules";
 
 /// What separates keys beside the body: for whom, where to, and what else decides the answer.
 ///
@@ -37,6 +41,7 @@ pub struct KeyScope {
     /// Sorted likewise.
     parts: Vec<(String, Vec<u8>)>,
     secret: Option<[u8; 32]>,
+    options: KeyOptions,
 }
 
 impl KeyScope {
@@ -50,6 +55,7 @@ impl KeyScope {
             headers: Vec::new(),
             parts: Vec::new(),
             secret: None,
+            options: KeyOptions::new(),
         }
     }
 
@@ -95,9 +101,19 @@ impl KeyScope {
         self
     }
 
+    /// Which requests count as equal, where the default is not what is wanted.
+    pub fn options(mut self, options: KeyOptions) -> Self {
+        self.options = options;
+        self
+    }
+
     /// The tenant.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
+    }
+
+    pub(crate) fn key_options(&self) -> &KeyOptions {
+        &self.options
     }
 
     pub(crate) fn secret_bytes(&self) -> Option<&[u8; 32]> {
@@ -107,8 +123,17 @@ impl KeyScope {
     /// Writes everything that stands before the canonical body. Each piece says where it ends, so
     /// no two scopes, and no scope and body shifted against each other, give the same bytes.
     pub(crate) fn write_preimage(&self, kind: EndpointKind, out: &mut impl Sink) {
-        out.put(MAGIC);
-        out.put(&FORMAT_VERSION.to_le_bytes());
+        let (off, left_out) = (self.options.off(kind), self.options.left_out(kind));
+        if off == 0 && left_out.is_empty() {
+            out.put(MAGIC);
+            out.put(&FORMAT_VERSION.to_le_bytes());
+        } else {
+            out.put(MAGIC_WITH_OPTIONS);
+            out.put(&FORMAT_VERSION.to_le_bytes());
+            out.put(&[off]);
+            out.put_len(left_out.len());
+            left_out.iter().for_each(|(_, name)| out.put_frame(name.as_bytes()));
+        }
         out.put_frame(self.namespace.as_bytes());
         self.tenant.write(out);
         out.put(&[kind.code()]);
@@ -143,6 +168,7 @@ impl fmt::Debug for KeyScope {
             .field("headers", &names(&self.headers))
             .field("parts", &names(&self.parts))
             .field("secret", &self.secret.map(|_| ".."))
+            .field("options", &self.options)
             .finish()
     }
 }

@@ -1,13 +1,23 @@
 //! The tape: a parsed body as one flat list of nodes that borrow from it.
 
+use crate::scratch::{Scratch, buffers};
+
 /// A parsed body. Nodes stand in the order of the text; node 0 is the body itself.
 pub(crate) struct Tape<'a> {
     pub(crate) text: &'a str,
-    pub(crate) nodes: Vec<Node>,
-    /// The name nodes of each object's members, sorted by name; every object has a range of it.
-    pub(crate) order: Vec<u32>,
-    /// The strings that had escapes, without them.
-    pub(crate) unescaped: String,
+    pub(crate) arrays: Scratch<Arrays>,
+}
+
+buffers! {
+    /// What a tape is made of.
+    Arrays {
+        /// Values and names.
+        nodes: Node,
+        /// The name nodes of each object's members, sorted by name; every object has a range of it.
+        order: u32,
+        /// The strings that had escapes, without them: UTF-8.
+        unescaped: u8,
+    }
 }
 
 /// One value, or the name of a member: the value of a member follows its name.
@@ -47,12 +57,22 @@ pub(crate) enum Node {
     },
 }
 
-impl Tape<'_> {
+impl<'a> Tape<'a> {
+    /// With room for an ordinary body; one of many short values makes it grow.
+    pub(crate) fn new(text: &'a str) -> Self {
+        let mut arrays = Scratch::<Arrays>::take();
+        arrays.nodes.reserve((text.len() / 16 + 4).min(1024));
+        arrays.order.reserve((text.len() / 48 + 4).min(512));
+        Self { text, arrays }
+    }
+
+    #[inline]
     pub(crate) fn node(&self, index: u32) -> Node {
-        self.nodes[index as usize]
+        self.arrays.nodes[index as usize]
     }
 
     /// The node after `index` and everything within it.
+    #[inline]
     pub(crate) fn after(&self, index: u32) -> u32 {
         match self.node(index) {
             Node::Array { next, .. } | Node::Object { next, .. } => next,
@@ -64,8 +84,64 @@ impl Tape<'_> {
     pub(crate) fn string(&self, index: u32) -> Option<&str> {
         match self.node(index) {
             Node::Plain { start, end } => Some(&self.text[start as usize..end as usize]),
-            Node::Escaped { start, end, .. } => Some(&self.unescaped[start as usize..end as usize]),
+            Node::Escaped { start, end, .. } => {
+                let bytes = &self.arrays.unescaped[start as usize..end as usize];
+                Some(simdutf8::basic::from_utf8(bytes).expect("escapes stand for characters"))
+            }
             _ => None,
+        }
+    }
+
+    /// The same in UTF-8; nothing of any other node. Quicker: nothing is looked at.
+    #[inline]
+    pub(crate) fn bytes(&self, index: u32) -> &[u8] {
+        let (all, start, end) = self.place(index);
+        &all[start..end]
+    }
+
+    /// The bytes that those of a string or name are part of, and from where to where.
+    #[inline]
+    pub(crate) fn place(&self, index: u32) -> (&[u8], usize, usize) {
+        match self.node(index) {
+            Node::Plain { start, end } => (self.text.as_bytes(), start as usize, end as usize),
+            Node::Escaped { start, end, .. } => {
+                (&self.arrays.unescaped, start as usize, end as usize)
+            }
+            _ => (b"", 0, 0),
+        }
+    }
+
+    /// Whether it is a string.
+    pub(crate) fn is_string(&self, index: u32) -> bool {
+        matches!(self.node(index), Node::Plain { .. } | Node::Escaped { .. })
+    }
+
+    /// Whether it is this string.
+    pub(crate) fn string_is(&self, index: u32, text: &str) -> bool {
+        self.is_string(index) && self.bytes(index) == text.as_bytes()
+    }
+
+    /// The name nodes of an object's members, in the order of the text.
+    pub(crate) fn members_in_text(&self, object: u32) -> impl Iterator<Item = u32> + Clone {
+        let end = match self.node(object) {
+            Node::Object { next, .. } => next,
+            _ => object + 1,
+        };
+        let mut next = object + 1;
+        std::iter::from_fn(move || {
+            let name = next;
+            (name < end).then(|| {
+                next = self.after(name + 1);
+                name
+            })
+        })
+    }
+
+    /// Where in the text a string begins.
+    pub(crate) fn offset(&self, index: u32) -> usize {
+        match self.node(index) {
+            Node::Plain { start: offset, .. } | Node::Escaped { offset, .. } => offset as usize,
+            _ => unreachable!("only strings are asked for"),
         }
     }
 
@@ -85,7 +161,9 @@ impl Tape<'_> {
     /// The name nodes of an object's members, sorted by name; none of anything else.
     pub(crate) fn members(&self, index: u32) -> &[u32] {
         match self.node(index) {
-            Node::Object { len, sorted, .. } => &self.order[sorted as usize..][..len as usize],
+            Node::Object { len, sorted, .. } => {
+                &self.arrays.order[sorted as usize..][..len as usize]
+            }
             _ => &[],
         }
     }
@@ -93,7 +171,7 @@ impl Tape<'_> {
     /// The value of the member `name` of an object.
     pub(crate) fn member(&self, index: u32, name: &str) -> Option<u32> {
         let members = self.members(index);
-        let found = members.binary_search_by(|&member| self.name(member).cmp(name));
+        let found = members.binary_search_by(|&member| self.bytes(member).cmp(name.as_bytes()));
         Some(members[found.ok()?] + 1)
     }
 }
