@@ -6,7 +6,7 @@ use std::time::Duration;
 use cache_core::Result;
 use redis::{FromRedisValue, Value};
 
-use crate::connections::{Budget, Connections, Repeat};
+use crate::connections::{Call, Connections};
 use crate::errors;
 use crate::names::Names;
 
@@ -26,13 +26,13 @@ pub(crate) async fn run(
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor);
         scan.arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
-        let page = connections.send(&scan, Repeat::Safe, Budget::new(limit)).await?;
+        let page = connections.send(&scan, Call::new(limit)).await?;
         let (next, mut found): (u64, Vec<Vec<u8>>) = read(page)?;
         found.retain(|name| names.is_ours(name));
         if !found.is_empty() {
             let mut unlink = redis::cmd("UNLINK");
             unlink.arg(&found);
-            let reply = connections.send(&unlink, Repeat::Safe, Budget::new(limit)).await?;
+            let reply = connections.send(&unlink, Call::new(limit)).await?;
             removed += read::<u64>(reply)?;
         }
         if next == 0 {

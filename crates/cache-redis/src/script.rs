@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use cache_core::{Fence, Result};
 use redis::{Pipeline, ServerErrorKind, Value};
 
-use crate::connections::{Budget, Connections, Repeat};
+use crate::connections::{Call, Connections};
 use crate::errors;
 use crate::record::Header;
 
@@ -44,18 +44,17 @@ pub(crate) enum Replaced {
 pub(crate) async fn run(
     connections: &Arc<Connections>,
     jobs: &[Replace],
-    repeat: Repeat,
-    budget: Budget,
+    call: Call,
 ) -> Result<Vec<Replaced>> {
     let all: Vec<usize> = (0..jobs.len()).collect();
     let by_digest = pipeline("EVALSHA", &DIGEST, jobs, &all);
-    let mut replies = connections.send(&by_digest, repeat, budget).await?;
+    let mut replies = connections.send(&by_digest, call).await?;
 
     let unknown = |reply: &Value| matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript));
     let missed: Vec<usize> = (0..replies.len()).filter(|&index| unknown(&replies[index])).collect();
     if !missed.is_empty() {
         let by_text = pipeline("EVAL", TEXT, jobs, &missed);
-        let answers = connections.send(&by_text, repeat, budget).await?;
+        let answers = connections.send(&by_text, call).await?;
         for (index, answer) in missed.into_iter().zip(answers) {
             replies[index] = answer;
         }

@@ -14,7 +14,7 @@ use cache_core::{
 use redis::{Cmd, Pipeline, Value};
 
 use crate::config::{ConfigError, RedisBuilder};
-use crate::connections::{Budget, Connections, Repeat, first_error};
+use crate::connections::{Call, Connections, first_error};
 use crate::errors;
 use crate::names::Names;
 use crate::purge;
@@ -105,18 +105,17 @@ impl RedisTier {
         self.shared.connections.live()
     }
 
-    fn budget(&self) -> Budget {
-        Budget::new(self.shared.limits.command)
+    fn call(&self) -> Call {
+        Call::new(self.shared.limits.command)
     }
 
-    fn batch_budget(&self, keys: usize) -> Budget {
+    fn batch(&self, keys: usize) -> Call {
         let steps = u32::try_from(keys.div_ceil(BATCH_STEP)).unwrap_or(u32::MAX);
-        Budget::new(self.shared.limits.command.saturating_mul(steps.max(1)))
+        Call::new(self.shared.limits.command.saturating_mul(steps.max(1)))
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value> {
-        let connections = &self.shared.connections;
-        connections.send(command, Repeat::Safe, self.budget()).await
+    async fn send(&self, command: &Cmd, call: Call) -> Result<Value> {
+        self.shared.connections.send(command, call).await
     }
 
     /// The name, record and life in milliseconds to store for `entry`; those of a removal if its
@@ -149,9 +148,9 @@ impl RedisTier {
         }
     }
 
-    async fn replace_one(&self, job: Replace, repeat: Repeat) -> Result<Replaced> {
+    async fn replace_one(&self, job: Replace, call: Call) -> Result<Replaced> {
         let connections = &self.shared.connections;
-        let mut found = script::run(connections, &[job], repeat, self.budget()).await?;
+        let mut found = script::run(connections, &[job], call).await?;
         found.pop().ok_or_else(|| errors::unexpected(&Value::Nil))
     }
 
@@ -223,7 +222,7 @@ impl RemoteTier for RedisTier {
     async fn get(&self, key: &CacheKey) -> Result<Lookup> {
         let mut get = redis::cmd("GET");
         get.arg(self.shared.names.name(key));
-        self.lookup(key, self.send(&get).await?)
+        self.lookup(key, self.send(&get, self.call().about(key)).await?)
     }
 
     async fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Lookup>> {
@@ -236,9 +235,9 @@ impl RemoteTier for RedisTier {
         for key in keys {
             gets.cmd("GET").arg(self.shared.names.name(key));
         }
-        let budget = self.batch_budget(keys.len());
+        let call = self.batch(keys.len());
         let connections = &self.shared.connections;
-        let replies = connections.send(&gets, Repeat::Safe, budget).await?;
+        let replies = connections.send(&gets, call).await?;
         keys.iter().zip(replies).map(|(key, reply)| self.lookup(key, reply)).collect()
     }
 
@@ -246,7 +245,7 @@ impl RemoteTier for RedisTier {
         let job = self.prepare(key, entry)?;
         let mut set = redis::cmd("SET");
         set.arg(job.name).arg(job.record).arg("PX").arg(job.life);
-        match self.send(&set).await? {
+        match self.send(&set, self.call().about(key)).await? {
             Value::Okay => Ok(()),
             Value::ServerError(error) => Err(errors::from_server(error)),
             other => Err(errors::unexpected(&other)),
@@ -262,9 +261,9 @@ impl RemoteTier for RedisTier {
             let job = self.prepare(key, entry)?;
             sets.cmd("SET").arg(job.name).arg(job.record).arg("PX").arg(job.life);
         }
-        let budget = self.batch_budget(entries.len());
+        let call = self.batch(entries.len());
         let connections = &self.shared.connections;
-        let replies = connections.send(&sets, Repeat::Safe, budget).await?;
+        let replies = connections.send(&sets, call).await?;
         first_error(&replies).map_or(Ok(()), Err)
     }
 
@@ -276,7 +275,7 @@ impl RemoteTier for RedisTier {
     ) -> Result<PutFenced> {
         let mut job = self.prepare(key, entry)?;
         job.expected = Some(fence);
-        Ok(match self.replace_one(job, Repeat::Never).await? {
+        Ok(match self.replace_one(job, self.call().about(key).sent_once()).await? {
             Replaced::Superseded => PutFenced::Superseded,
             _ => PutFenced::Stored,
         })
@@ -284,7 +283,7 @@ impl RemoteTier for RedisTier {
 
     async fn remove(&self, key: &CacheKey) -> Result<bool> {
         // Removing twice is removing. Only whether an entry was there may then go untold.
-        let replaced = self.replace_one(self.tombstone(key), Repeat::Safe).await?;
+        let replaced = self.replace_one(self.tombstone(key), self.call().about(key)).await?;
         Ok(self.was_live(&replaced))
     }
 
@@ -293,8 +292,8 @@ impl RemoteTier for RedisTier {
             return Ok(0);
         }
         let jobs: Vec<_> = keys.iter().map(|key| self.tombstone(key)).collect();
-        let budget = self.batch_budget(keys.len());
-        let found = script::run(&self.shared.connections, &jobs, Repeat::Safe, budget).await?;
+        let call = self.batch(keys.len());
+        let found = script::run(&self.shared.connections, &jobs, call).await?;
         Ok(found.iter().map(|one| u64::from(self.was_live(one))).sum())
     }
 
@@ -304,7 +303,7 @@ impl RemoteTier for RedisTier {
         }
         let mut job = self.tombstone(key);
         job.expected = Some(fence);
-        let replaced = self.replace_one(job, Repeat::Never).await?;
+        let replaced = self.replace_one(job, self.call().about(key).sent_once()).await?;
         Ok(matches!(replaced, Replaced::Foreign) || self.was_live(&replaced))
     }
 
@@ -312,7 +311,7 @@ impl RemoteTier for RedisTier {
         let mut range = redis::cmd("GETRANGE");
         range.arg(self.shared.names.name(key));
         range.arg(0).arg(record::HEADER - 1);
-        match self.send(&range).await? {
+        match self.send(&range, self.call().about(key)).await? {
             Value::BulkString(head) => {
                 Ok(Header::read(&head).ok().and_then(|header| self.left(&header)))
             }
@@ -328,7 +327,7 @@ impl RemoteTier for RedisTier {
     }
 
     async fn ping(&self) -> Result<()> {
-        match self.send(&redis::cmd("PING")).await? {
+        match self.send(&redis::cmd("PING"), self.call()).await? {
             Value::SimpleString(pong) if pong == "PONG" => Ok(()),
             Value::ServerError(error) => Err(errors::from_server(error)),
             other => Err(errors::unexpected(&other)),

@@ -335,3 +335,26 @@ async fn refusals_are_told_from_outages() {
     let error = tier.get(&key("k")).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "MASTERDOWN passes: {error}");
 }
+
+/// A34: a write that timed out is not overtaken by a later removal of its key, however many
+/// connections there are.
+#[tokio::test]
+async fn a_late_write_does_not_overtake_a_removal() {
+    let Some(server) = server_or_skip("a_late_write_does_not_overtake_a_removal") else { return };
+    let tier = builder(&server).connections(4).command_timeout(LIMIT).build().unwrap();
+    until_it_answers(&tier).await;
+    for round in 0..10 {
+        let key = key(&format!("{round}"));
+        server.pause().unwrap();
+        let put = tier.put(&key, &entry("old")).await;
+        let removal = tokio::spawn({
+            let tier = tier.clone();
+            async move { tier.remove(&key).await }
+        });
+        tokio::task::yield_now().await; // the removal is on its way
+        server.resume().unwrap();
+        assert!(matches!(put, Err(Error::TimedOut { .. })), "{put:?}");
+        removal.await.unwrap().unwrap();
+        assert_eq!(tier.get(&key).await.unwrap().entry, None, "round {round}");
+    }
+}

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use cache_core::{Error, Result};
+use cache_core::{CacheKey, Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::Notify;
@@ -29,7 +29,7 @@ use crate::skew::Skew;
 #[derive(Debug)]
 pub(crate) struct Connections {
     slots: Box<[Slot]>,
-    /// Which slot the next call takes.
+    /// Which slot the next call takes that is about no one key.
     next: AtomicUsize,
     /// Told whenever a slot got a connection or failed to get one.
     changed: Notify,
@@ -52,27 +52,34 @@ struct Slot {
     keeper: Mutex<Option<AbortHandle>>,
 }
 
-/// How long a call may take in all, however many steps it has.
+/// On what terms something is sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+pub(crate) struct Call {
     limit: Duration,
     until: Instant,
+    lane: Option<u64>,
+    repeat: bool,
 }
 
-impl Budget {
-    /// Starts now.
+impl Call {
+    /// One that may take `limit` from now on in all, however many steps it has.
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, until: Instant::now() + limit }
+        Self { limit, until: Instant::now() + limit, lane: None, repeat: true }
     }
-}
 
-/// Whether a command that may have been run already can be sent again, when its connection broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// Twice is the same as once.
-    Safe,
-    /// The second reply would not tell what the first did.
-    Never,
+    /// One about `key`. All of a key go over one connection for as long as that lasts, so a write
+    /// that timed out or was dropped is not overtaken by a later one.
+    pub(crate) fn about(mut self, key: &CacheKey) -> Self {
+        self.lane = Some(key.prefix());
+        self
+    }
+
+    /// One that is not sent again when its connection broke, because the server may have run it
+    /// already and the second reply would not tell what the first did.
+    pub(crate) fn sent_once(mut self) -> Self {
+        self.repeat = false;
+        self
+    }
 }
 
 /// Something to send: one command, or several at once.
@@ -135,46 +142,48 @@ impl Connections {
         self.slots.iter().filter(open).count()
     }
 
-    /// Sends `request` over one of the connections and waits for the reply, within `budget`.
+    /// Sends `request` over one of the connections and waits for the reply, in time.
     ///
     /// When this future is dropped the command may or may not be run; its connection stays sound.
     pub(crate) async fn send<R: Request>(
         self: &Arc<Self>,
         request: &R,
-        repeat: Repeat,
-        budget: Budget,
+        call: Call,
     ) -> Result<R::Reply> {
         let mut used = None;
         let answer = async {
             loop {
-                let (index, live) = self.acquire().await?;
+                let (index, live) = self.acquire(call.lane).await?;
                 used = Some(index);
                 let error = match request.send(&mut (*live).clone()).await {
                     Err(error) if error.is_unrecoverable_error() => error,
                     other => return other,
                 };
                 self.slots[index].retire(&live);
-                if repeat == Repeat::Never || !error.is_connection_dropped() {
+                if !call.repeat || !error.is_connection_dropped() {
                     return Err(error);
                 }
-                // Ends: every round takes a connection away, and the budget bounds new ones.
+                // Ends: every round takes a connection away, and the time limit bounds new ones.
             }
         };
-        let in_time = tokio::time::timeout_at(budget.until, answer).await;
+        let in_time = tokio::time::timeout_at(call.until, answer).await;
         if let (Err(_), Some(index)) = (&in_time, used) {
             // Slow, or dead without a sign? The keeper asks the connection itself.
             self.slots[index].wake.notify_one();
         }
         match in_time {
             Ok(reply) => reply.map_err(errors::from_driver),
-            Err(_) => Err(errors::timed_out(budget.limit)),
+            Err(_) => Err(errors::timed_out(call.limit)),
         }
     }
 
     /// A connection, waiting for one only while none has failed to come about.
-    async fn acquire(self: &Arc<Self>) -> RedisResult<(usize, Arc<MultiplexedConnection>)> {
+    async fn acquire(
+        self: &Arc<Self>,
+        lane: Option<u64>,
+    ) -> RedisResult<(usize, Arc<MultiplexedConnection>)> {
         loop {
-            if let Some(found) = self.any() {
+            if let Some(found) = self.any(lane) {
                 return Ok(found);
             }
             self.ensure_keepers();
@@ -182,7 +191,7 @@ impl Connections {
             tokio::pin!(changed);
             // From here on no change is missed; what changed before is seen by looking again.
             changed.as_mut().enable();
-            if let Some(found) = self.any() {
+            if let Some(found) = self.any(lane) {
                 return Ok(found);
             }
             if let Some(failure) = self.failure() {
@@ -192,10 +201,14 @@ impl Connections {
         }
     }
 
-    /// The next connection in turn, skipping empty slots.
-    fn any(&self) -> Option<(usize, Arc<MultiplexedConnection>)> {
+    /// The connection of the lane, else the next in turn; if that is missing, the one after it.
+    fn any(&self, lane: Option<u64>) -> Option<(usize, Arc<MultiplexedConnection>)> {
         let count = self.slots.len();
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let turn = match lane {
+            #[allow(clippy::cast_possible_truncation, reason = "any bits of a digest will do")]
+            Some(lane) => lane as usize,
+            None => self.next.fetch_add(1, Ordering::Relaxed),
+        };
         (0..count)
             .map(|step| turn.wrapping_add(step) % count)
             .find_map(|index| Some((index, self.slots[index].live.load_full()?)))
