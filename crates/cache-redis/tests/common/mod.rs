@@ -1,6 +1,8 @@
 //! What the tests against a real server share.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod relay;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

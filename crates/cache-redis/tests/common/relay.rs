@@ -1,0 +1,54 @@
+//! A TCP relay in front of a server, that can hold back what one of its connections sends.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+pub(crate) struct Relay {
+    pub(crate) port: u16,
+    /// Which connection is held back, by the order in which they came.
+    held: Arc<watch::Sender<Option<usize>>>,
+}
+
+impl Relay {
+    pub(crate) async fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let held = Arc::new(watch::Sender::new(None));
+        let holds = Arc::clone(&held);
+        tokio::spawn(async move {
+            let mut connections = 0;
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(pass_on(client, server, connections, holds.subscribe()));
+                connections += 1;
+            }
+        });
+        Self { port, held }
+    }
+
+    pub(crate) fn hold(&self, connection: impl Into<Option<usize>>) {
+        self.held.send_replace(connection.into());
+    }
+}
+
+async fn pass_on(
+    client: TcpStream,
+    server: u16,
+    index: usize,
+    mut held: watch::Receiver<Option<usize>>,
+) {
+    let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+    let (mut requests, mut to_client) = client.into_split();
+    let (mut replies, mut to_server) = server.into_split();
+    let back = tokio::spawn(async move { tokio::io::copy(&mut replies, &mut to_client).await });
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = requests.read(&mut buffer).await {
+        if held.wait_for(|held| *held != Some(index)).await.is_err() {
+            break;
+        }
+        to_server.write_all(&buffer[..read]).await.unwrap();
+    }
+    back.abort();
+}
