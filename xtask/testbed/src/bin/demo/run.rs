@@ -22,6 +22,8 @@ const CALLERS: usize = 24;
 const DIRECT: u64 = 48;
 /// Callers who ask one new question at the same moment.
 const CROWD: u64 = 200;
+/// Times that one caller repeats one question when nothing else is going on.
+const REPEATS: u64 = 2000;
 
 /// Runs everything; whether each request got its right answer.
 pub(crate) async fn run(options: &Options) -> Outcome<bool> {
@@ -43,10 +45,11 @@ pub(crate) async fn run(options: &Options) -> Outcome<bool> {
     let tally = stage.send_all(options, redis.as_mut()).await?;
     let calls = stage.provider.calls().total() - calls_before;
     let crowd = stage.crowd(options.seed).await?;
+    let alone = stage.alone(options.seed).await;
 
     Account { tally: &tally, direct: &direct, calls, with_redis: options.redis }.print();
     println!("  the demo took           {}", time(Some(started.elapsed())));
-    Ok(tally.is_flawless() && direct.is_flawless() && crowd.is_flawless())
+    Ok(tally.is_flawless() && direct.is_flawless() && crowd.is_flawless() && alone.is_flawless())
 }
 
 /// Everything that runs.
@@ -179,7 +182,7 @@ impl Stage {
     /// A crowd asks one proxy one new question at the same moment.
     async fn crowd(self: &Arc<Self>, seed: u64) -> Outcome<Tally> {
         let before = self.provider.calls().total();
-        let request = Request::question(&format!("Why did everybody ask at once, {seed}?"));
+        let request = crowd_question(seed);
         let mut under_way = JoinSet::new();
         for _ in 0..CROWD {
             under_way.spawn(Arc::clone(self).ask(0, request.clone(), Route::Proxies));
@@ -196,4 +199,28 @@ impl Stage {
         );
         Ok(tally)
     }
+    /// One caller repeats the question of the crowd: what a hit takes on a machine that does nothing
+    /// else, the client's own share included.
+    async fn alone(&self, seed: u64) -> Tally {
+        let request = crowd_question(seed);
+        let base = &self.proxies[0].url;
+        let first = send(&self.client, base, &request).await;
+        let mut tally = Tally::default();
+        for _ in 0..REPEATS {
+            let sent = send(&self.client, base, &request).await;
+            let is_right = sent.answer.is_ok() && sent.answer == first.answer;
+            tally.add(&request, sent, is_right);
+        }
+        println!(
+            "\nOne caller repeats that question {REPEATS} times: half of the answers take less than \
+             {}, 99 % less than {}.",
+            time(tally.percentile(Source::Memory, 50)),
+            time(tally.percentile(Source::Memory, 99)),
+        );
+        tally
+    }
+}
+
+fn crowd_question(seed: u64) -> Request {
+    Request::question(&format!("Why did everybody ask at once, {seed}?"))
 }
