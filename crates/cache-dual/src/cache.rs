@@ -1,26 +1,25 @@
 //! [`DualCache`]: the type a gateway holds.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{
-    CacheKey, CacheStats, Clock, Entry, Error, Inserted, Lifetime, LocalTier, PutFenced, Timestamp,
-};
+use cache_core::{CacheKey, CacheStats, Clock, Error, Inserted, LocalTier, Timestamp};
 use cache_memory::LocalCache;
 
-use crate::breaker::BreakerState;
 use crate::builder::{DualBuilder, Weigher};
-use crate::counters::{Count, Counters};
+use crate::counters::Counters;
 use crate::error::FetchError;
 use crate::fence::{Fences, Ticket};
-use crate::flight::{Flights, Heard, Role, Seat};
+use crate::flight::Flights;
+use crate::forget::Forget;
+use crate::health::Health;
+use crate::inner::Inner;
 use crate::order::WriteOrder;
-use crate::outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome, Source};
-use crate::remote::{Remote, RemoteRead};
+use crate::outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome};
+use crate::remote::Remote;
 
 /// Memory in front, a remote tier behind, one fetch a key. Clones share everything.
 ///
@@ -28,18 +27,6 @@ use crate::remote::{Remote, RemoteRead};
 /// `V` is best something cheap to clone: `Bytes`, an `Arc`.
 pub struct DualCache<V, L = LocalCache<V>> {
     inner: Arc<Inner<V, L>>,
-}
-
-struct Inner<V, L> {
-    l1: L,
-    l2: Option<Remote<V>>,
-    fences: Fences,
-    flights: Flights<Landing<V>>,
-    writers: WriteOrder,
-    ttl: Duration,
-    weigher: Weigher<V>,
-    clock: Arc<dyn Clock>,
-    counters: Arc<Counters>,
 }
 
 impl<V: Clone + Send + Sync + 'static> DualCache<V> {
@@ -148,30 +135,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         Fut: Future<Output = Result<Fetched<V>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        let inner = &*self.inner;
-        if let Some(outcome) = inner.in_memory(key) {
-            inner.counters.l1_hits.add_one();
-            return Ok(outcome);
-        }
-        loop {
-            match inner.flights.join(*key) {
-                Role::Leader(seat) => return inner.lead(key, seat, fetch).await,
-                Role::Follower(follower) => match follower.news().await {
-                    // An error of another type than ours cannot be shared: ask ourselves.
-                    Heard::News(landing) => {
-                        if let Some(result) = inner.follow(&landing) {
-                            return result;
-                        }
-                    }
-                    Heard::Gone => {} // somebody else leads now, maybe this call
-                    Heard::Panicked => {
-                        inner.counters.misses.add_one();
-                        inner.counters.collapsed.add_one();
-                        return Err(FetchError::Panicked);
-                    }
-                },
-            }
-        }
+        self.inner.get_or_fetch(key, fetch).await
     }
 
     /// Stores a value under the key of a `ticket`, in both tiers, unless the key was invalidated or
@@ -253,236 +217,6 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// How many fetches are under way.
     pub fn in_flight(&self) -> usize {
         self.inner.flights.len()
-    }
-}
-
-/// How the tiers of a cache are. Memory always serves.
-#[derive(Debug)]
-pub struct Health {
-    /// The breaker's state and the answer to a ping; `None` if no remote tier is configured.
-    pub remote: Option<(BreakerState, Result<(), Error>)>,
-}
-
-impl Health {
-    /// Whether every configured tier serves (A67).
-    pub const fn is_healthy(&self) -> bool {
-        matches!(self.remote, None | Some((BreakerState::Closed, Ok(()))))
-    }
-}
-
-impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
-    fn in_memory(&self, key: &CacheKey) -> Option<Outcome<V>> {
-        Some(Outcome::new(self.l1.get(key)?, Source::L1))
-    }
-
-    /// Comes before any read: whatever is invalidated from here on, the read is void.
-    fn take_ticket(&self, key: &CacheKey) -> Ticket {
-        let (token, taken_at) = (self.fences.token(key), self.clock.now());
-        Ticket { key: *key, token, fence: None, taken_at }
-    }
-
-    /// Asks the remote tier and fills memory with what it has.
-    async fn behind_memory(&self, key: &CacheKey) -> Lookup<V> {
-        let mut ticket = self.take_ticket(key);
-        let Some(l2) = &self.l2 else { return Lookup::Miss(ticket) };
-        match l2.get(key).await {
-            RemoteRead::Hit(entry) => {
-                let _ = self.publish(&ticket, &entry);
-                Lookup::Hit(Outcome::new(entry, Source::L2))
-            }
-            RemoteRead::Miss(fence) => {
-                ticket.fence = fence;
-                Lookup::Miss(ticket)
-            }
-        }
-    }
-
-    /// Sees a flight to its end.
-    async fn lead<F, Fut, E>(
-        &self,
-        key: &CacheKey,
-        seat: Seat<Landing<V>>,
-        fetch: F,
-    ) -> Result<Outcome<V>, FetchError<E>>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Fetched<V>, E>>,
-        E: StdError + Send + Sync + 'static,
-    {
-        // The flight before ours may have landed between our look into memory and our joining.
-        if let Some(outcome) = self.in_memory(key) {
-            self.counters.l1_hits.add_one();
-            seat.announce(Landing::Value(outcome.clone()));
-            return Ok(outcome);
-        }
-        let ticket = match self.behind_memory(key).await {
-            Lookup::Hit(outcome) => {
-                self.counters.l2_hits.add_one();
-                seat.announce(Landing::Value(outcome.clone()));
-                return Ok(outcome);
-            }
-            Lookup::Miss(ticket) => ticket,
-        };
-        self.counters.misses.add_one();
-        self.counters.fetches.add_one();
-        let failed = Failed(Some(&self.counters.failed_fetches));
-        let Fetched { value, options } = match fetch().await {
-            Ok(fetched) => fetched,
-            Err(error) => {
-                let error = Arc::new(error);
-                seat.announce(Landing::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
-                return Err(FetchError::Origin(error));
-            }
-        };
-        failed.disarm();
-        let entry = self.entry(value, options);
-        let local = self.publish(&ticket, &entry);
-        // In memory by now, so whoever comes after the landing finds it there.
-        let outcome = Outcome::new(entry.clone(), Source::Origin);
-        let shared = Outcome { source: Source::Collapsed, ..outcome.clone() };
-        seat.announce(Landing::Value(shared));
-        drop(seat); // nobody else need wait for the remote tier
-        let _ = self.publish_remotely(&ticket, local, entry).await;
-        Ok(outcome)
-    }
-
-    /// Takes what the leader brought; `None` if it cannot be shared with this caller.
-    fn follow<E>(&self, landing: &Landing<V>) -> Option<Result<Outcome<V>, FetchError<E>>>
-    where
-        E: StdError + Send + Sync + 'static,
-    {
-        let (result, lookup) = match landing {
-            Landing::Value(outcome) => {
-                let lookup = match outcome.source {
-                    Source::L1 => &self.counters.l1_hits,
-                    Source::L2 => &self.counters.l2_hits,
-                    Source::Origin | Source::Collapsed => &self.counters.misses,
-                };
-                (Ok(outcome.clone()), lookup)
-            }
-            Landing::Failed(error) => {
-                let error = Arc::clone(error).downcast::<E>().ok()?;
-                (Err(FetchError::Origin(error)), &self.counters.misses)
-            }
-        };
-        lookup.add_one();
-        self.counters.collapsed.add_one();
-        Some(result)
-    }
-
-    fn entry(&self, value: V, options: InsertOptions) -> Entry<V> {
-        let weight = options.weight.unwrap_or_else(|| (self.weigher)(&value));
-        let lifetime = Lifetime::new(options.ttl.unwrap_or(self.ttl));
-        Entry::new(value, self.clock.now(), lifetime).with_weight(weight)
-    }
-
-    /// Stores `entry` in memory if the ticket still holds at the moment of storing.
-    fn publish(&self, ticket: &Ticket, entry: &Entry<V>) -> Inserted {
-        let holds = || self.fences.holds(&ticket.key, ticket.token);
-        let inserted = self.l1.insert_if(ticket.key, entry.clone(), holds);
-        if inserted == Inserted::Declined {
-            self.counters.fenced.add_one();
-        }
-        self.report();
-        inserted
-    }
-
-    /// Stores `entry` in the remote tier if the ticket still holds there too.
-    async fn publish_remotely(
-        &self,
-        ticket: &Ticket,
-        local: Inserted,
-        entry: Entry<V>,
-    ) -> Fulfilled {
-        let fulfilled = match local {
-            Inserted::Stored => Fulfilled::Stored,
-            Inserted::TooHeavy => Fulfilled::TooHeavy,
-            Inserted::Expired => return Fulfilled::Expired,
-            Inserted::Declined => return Fulfilled::Fenced,
-        };
-        let (Some(l2), Some(fence)) = (&self.l2, ticket.fence) else {
-            return fulfilled;
-        };
-        // Beyond its memory the tier may have forgotten that the key was removed meanwhile.
-        let held = self.clock.now().saturating_since(ticket.taken_at);
-        if held >= l2.fence_memory() || !self.fences.holds(&ticket.key, ticket.token) {
-            self.counters.fenced.add_one();
-            return fulfilled;
-        }
-        if l2.put_fenced(&ticket.key, entry, fence).await == Some(PutFenced::Superseded) {
-            // Another process stored or removed the key meanwhile, and its word is the later one:
-            // the next lookup here reads it. (A newer value of our own that this may remove from
-            // memory is in the remote tier too.)
-            self.counters.fenced.add_one();
-            self.l1.remove(&ticket.key);
-            return Fulfilled::Fenced;
-        }
-        fulfilled
-    }
-
-    fn report(&self) {
-        self.counters.report_local(&self.l1.stats());
-    }
-}
-
-/// How a flight ended.
-enum Landing<V> {
-    Value(Outcome<V>),
-    /// The leader's error, an `Arc<E>` of the leader's own `E`.
-    Failed(Arc<dyn Any + Send + Sync>),
-}
-
-/// Makes memory, fences and flights forget a key: when it begins, and again when it ends or is
-/// dropped. In between the remote tier is told, and readers may still find the old value there.
-struct Forget<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> {
-    inner: &'a Inner<V, L>,
-    key: &'a CacheKey,
-    was_in_memory: bool,
-    ended: bool,
-}
-
-impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Forget<'a, V, L> {
-    fn begin(inner: &'a Inner<V, L>, key: &'a CacheKey) -> Self {
-        let mut forget = Self { inner, key, was_in_memory: false, ended: false };
-        forget.was_in_memory = forget.step();
-        forget
-    }
-
-    fn end(&mut self) {
-        self.ended = true;
-        self.step();
-    }
-
-    fn step(&self) -> bool {
-        // First the fence, so that no store can slip in behind the removal.
-        self.inner.fences.raise(self.key);
-        self.inner.flights.detach(self.key);
-        self.inner.l1.remove(self.key)
-    }
-}
-
-impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Drop for Forget<'_, V, L> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.step();
-        }
-    }
-}
-
-/// Counts a fetch as failed unless it is disarmed: errors, panics and dropped futures alike.
-struct Failed<'a>(Option<&'a Count>);
-
-impl Failed<'_> {
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Failed<'_> {
-    fn drop(&mut self) {
-        if let Some(count) = self.0 {
-            count.add_one();
-        }
     }
 }
 

@@ -54,16 +54,21 @@ pub mod codec;
 mod counters;
 mod error;
 mod fence;
+mod fetch;
 pub mod flight;
+mod forget;
+mod health;
+mod inner;
 mod order;
 mod outcome;
 mod remote;
 
 pub use breaker::{BreakerOptions, BreakerState};
 pub use builder::{BuildError, DualBuilder};
-pub use cache::{DualCache, Health};
+pub use cache::DualCache;
 pub use error::FetchError;
 pub use fence::Ticket;
+pub use health::Health;
 pub use outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome, Source};
 
 pub use cache_core::{
