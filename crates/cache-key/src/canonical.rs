@@ -57,15 +57,16 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// Writes the body of a request: as [`Writer::value`], but for what the rules say.
     pub(crate) fn request(&mut self) {
-        self.object(0, Place::Body, |this, member| match this.place_below(member) {
-            Some(Place::Message) => this.messages(member + 1),
-            Some(place) => this.object(member + 1, place, |this, member| this.value(member + 1)),
-            None => this.value(member + 1),
-        });
+        self.object(0, Place::Body, Self::body_member);
     }
 
-    fn place_below(&self, member: u32) -> Option<Place> {
-        self.rules.place_below(self.tape, member)
+    /// Writes the value of a member of the body.
+    pub(crate) fn body_member(&mut self, member: u32) {
+        match self.rules.place_below(self.tape, member) {
+            Some(Place::Message) => self.messages(member + 1),
+            Some(place) => self.object(member + 1, place, |this, member| this.value(member + 1)),
+            None => self.value(member + 1),
+        }
     }
 
     /// Writes the array of chat messages at `array`.
@@ -76,14 +77,18 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.begin(ARRAY, len as usize);
         let mut node = array + 1;
         while node < next {
-            if let Node::Object { .. } = self.tape.node(node) {
-                self.object(node, Place::Message, |this, member| {
-                    this.value(this.rules.stands_for(this.tape, member));
-                });
-            } else {
-                self.value(node);
-            }
+            self.message(node);
             node = self.tape.after(node);
+        }
+    }
+
+    /// Writes one chat message.
+    pub(crate) fn message(&mut self, node: u32) {
+        match self.tape.node(node) {
+            Node::Object { .. } => self.object(node, Place::Message, |this, member| {
+                this.value(this.rules.stands_for(this.tape, member));
+            }),
+            _ => self.value(node),
         }
     }
 
@@ -137,7 +142,7 @@ impl<'a, S: Sink> Writer<'a, S> {
                 Node::False => self.out.put(&[FALSE]),
                 Node::True => self.out.put(&[TRUE]),
                 Node::Number { start, end } => {
-                    self.number(&tape.text[start as usize..end as usize])
+                    self.number(&tape.text[start as usize..end as usize]);
                 }
                 Node::Plain { start, end } => {
                     self.string(tape.text.as_bytes(), start as usize, end as usize);

@@ -1,6 +1,7 @@
 //! [`EndpointKind`]: whose rules a body is read by.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Which API a request body belongs to. It decides which equivalences hold, and it is part of the
 /// key: the same bytes sent to two endpoints are two requests.
@@ -50,6 +51,32 @@ impl EndpointKind {
         }
     }
 }
+
+/// From its name.
+impl FromStr for EndpointKind {
+    type Err = UnknownEndpointKind;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEndpointKind> {
+        let kinds = [
+            Self::ChatCompletions,
+            Self::Completions,
+            Self::Responses,
+            Self::Messages,
+            Self::Embeddings,
+            Self::Rerank,
+            Self::Generic,
+        ];
+        kinds.into_iter().find(|kind| kind.as_str() == name).ok_or(UnknownEndpointKind)
+    }
+}
+
+/// There is no [`EndpointKind`] of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no such endpoint kind: there are chat.completions, completions, responses, messages, \
+     embeddings, rerank and generic"
+)]
+pub struct UnknownEndpointKind;
 
 /// As [`EndpointKind::as_str`].
 impl fmt::Display for EndpointKind {

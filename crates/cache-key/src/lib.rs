@@ -56,12 +56,18 @@
 
 mod builder;
 mod canonical;
+mod diff;
 mod endpoint;
 mod error;
+mod explain;
+mod jcs;
 mod limits;
+#[cfg(feature = "llmix")]
+mod llmix;
 mod number;
 mod options;
 mod parser;
+mod pointer;
 mod request;
 mod rules;
 mod scan;
@@ -70,17 +76,26 @@ mod scratch;
 mod sink;
 mod tape;
 mod tenant;
+#[cfg(feature = "serde")]
+mod typed;
 mod value;
 
 pub use builder::KeyBuilder;
-pub use endpoint::EndpointKind;
+pub use diff::{Change, Difference, diff};
+pub use endpoint::{EndpointKind, UnknownEndpointKind};
 pub use error::NotCanonical;
+pub use explain::{Entered, Explanation, LeftOut, Rewritten, Section};
+pub use jcs::to_jcs;
 pub use limits::ParseLimits;
+#[cfg(feature = "llmix")]
+pub use llmix::{LLMIX_PREFIX, LlmixError, llmix_key};
 pub use options::{Equivalence, KeyOptions};
 pub use request::Request;
 pub use rules::Rule;
-pub use scope::KeyScope;
+pub use scope::{ANSWER_HEADERS, KeyScope};
 pub use tenant::{CredentialDigest, Tenant};
+#[cfg(feature = "serde")]
+pub use typed::{TypedError, key_of};
 pub use value::{Items, Members, Value};
 
 /// The version of the canonical form and of the framing around it. It is part of every key, so keys

@@ -48,6 +48,14 @@ impl<'a> Decimal<'a> {
         Some(Self { negative, digits: [whole, fraction], exponent })
     }
 
+    /// Whether both have the same value, however their digits are cut in two.
+    pub(crate) fn same_value(&self, other: &Self) -> bool {
+        let digits = |of: &Self| of.digits.into_iter().flatten();
+        self.negative == other.negative
+            && self.exponent == other.exponent
+            && digits(self).eq(digits(other))
+    }
+
     /// How many significant digits there are.
     pub(crate) fn len(&self) -> usize {
         self.digits[0].len() + self.digits[1].len()

@@ -60,7 +60,7 @@ buffers! {
 }
 
 #[derive(Clone, Copy)]
-struct Open {
+pub(crate) struct Open {
     node: u32,
     len: u32,
     /// Where its names begin.
@@ -70,7 +70,7 @@ struct Open {
 
 /// A member to be sorted: the first bytes of its name decide most comparisons.
 #[derive(Clone, Copy)]
-struct Named {
+pub(crate) struct Named {
     prefix: u64,
     node: u32,
 }

@@ -7,6 +7,7 @@ use cache_core::CacheKey;
 use crate::canonical::Writer;
 use crate::endpoint::EndpointKind;
 use crate::error::NotCanonical;
+use crate::explain::{self, Explanation};
 use crate::limits::ParseLimits;
 use crate::options::KeyOptions;
 use crate::parser;
@@ -100,6 +101,27 @@ impl<'a> Request<'a> {
         let mut out = Vec::new();
         Writer::new(&self.tape, Rules::new(self.kind, options), &mut out).request();
         out
+    }
+
+    /// What the key is made of under `options`: the members that enter, those left out and why, and
+    /// a digest of each section.
+    ///
+    /// ```
+    /// use cache_key::{EndpointKind, Equivalence, KeyOptions, Request, Rule};
+    ///
+    /// let body = br#"{"model":"m","stream":true,"messages":[]}"#;
+    /// let request = Request::parse(EndpointKind::ChatCompletions, body)?;
+    /// let explanation = request.explain(&KeyOptions::new());
+    /// assert_eq!(explanation.left_out[0].pointer, "/stream");
+    /// assert_eq!(explanation.left_out[0].rule, Rule::Equivalence(Equivalence::Stream));
+    /// # Ok::<(), cache_key::NotCanonical>(())
+    /// ```
+    pub fn explain(&self, options: &KeyOptions) -> Explanation {
+        explain::explain(&self.tape, self.kind, options)
+    }
+
+    pub(crate) fn tape(&self) -> &Tape<'a> {
+        &self.tape
     }
 }
 

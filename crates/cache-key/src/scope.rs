@@ -14,6 +14,18 @@ const MAGIC: &[u8; 8] = b"cachekey";
 /// The same under options that are not the default.
 const MAGIC_WITH_OPTIONS: &[u8; 8] = b"keyrules";
 
+/// The headers by which `OpenAI`, Azure and Anthropic document that a caller chooses what answers, or on
+/// whose behalf. `Authorization` and `x-api-key` are not among them: they say who asks, which is what
+/// [`Tenant::credential`] is for.
+pub const ANSWER_HEADERS: &[&str] = &[
+    "anthropic-beta",
+    "anthropic-version",
+    "api-version",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+];
+
 /// What separates keys beside the body: for whom, where to, and what else decides the answer.
 ///
 /// Made once for many requests, or cloned and refined for one. Text that is not set is the empty
@@ -86,6 +98,28 @@ impl KeyScope {
         self
     }
 
+    /// Adds those of a request's headers that can change answers and that are passed on, by
+    /// [`ANSWER_HEADERS`]: all headers may be given.
+    ///
+    /// ```
+    /// use cache_key::{KeyScope, Tenant};
+    ///
+    /// let headers = [("anthropic-version", "2023-06-01"), ("user-agent", "curl/8.5")];
+    /// let scope = KeyScope::new(Tenant::Shared).answer_headers(headers);
+    /// # let _ = scope;
+    /// ```
+    pub fn answer_headers<N, V>(self, headers: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<str>,
+        V: AsRef<[u8]>,
+    {
+        headers.into_iter().fold(self, |scope, (name, value)| {
+            let known =
+                ANSWER_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name.as_ref()));
+            if known { scope.header(name.as_ref(), value) } else { scope }
+        })
+    }
+
     /// Adds anything else that answers depend on. The order of calls matters among parts of one
     /// name only.
     pub fn part(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
@@ -132,7 +166,9 @@ impl KeyScope {
             out.put(&FORMAT_VERSION.to_le_bytes());
             out.put(&[off]);
             out.put_len(left_out.len());
-            left_out.iter().for_each(|(_, name)| out.put_frame(name.as_bytes()));
+            for (_, name) in left_out {
+                out.put_frame(name.as_bytes());
+            }
         }
         out.put_frame(self.namespace.as_bytes());
         self.tenant.write(out);

@@ -121,6 +121,19 @@ impl<'a> Tape<'a> {
         self.is_string(index) && self.bytes(index) == text.as_bytes()
     }
 
+    /// The nodes of an array's items.
+    pub(crate) fn items(&self, array: u32) -> impl Iterator<Item = u32> {
+        let end = self.after(array);
+        let mut next = array + 1;
+        std::iter::from_fn(move || {
+            let item = next;
+            (item < end).then(|| {
+                next = self.after(item);
+                item
+            })
+        })
+    }
+
     /// The name nodes of an object's members, in the order of the text.
     pub(crate) fn members_in_text(&self, object: u32) -> impl Iterator<Item = u32> + Clone {
         let end = match self.node(object) {
