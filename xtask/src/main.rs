@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod demo;
 mod failure;
+mod key;
 mod prepare;
 mod shell;
 mod test;
@@ -22,6 +23,7 @@ enum Verb {
     /// Run everything that continuous integration runs, in its order; stops at the first failure.
     Ci,
     Bench(bench::Bench),
+    Key(key::Key),
     /// Check the rules that no compiler checks: which crate may know what, links, key format.
     Tidy,
 }
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Test(test) => test.run(),
         Verb::Ci => ci::ci(),
         Verb::Bench(bench) => bench.run(),
+        Verb::Key(key) => key.run(),
         Verb::Tidy => tidy::tidy(),
     };
     match outcome {

@@ -47,7 +47,7 @@ pub enum Change {
 ///
 /// let found = diff(&one, &two, &KeyOptions::new());
 /// let found: Vec<_> = found.iter().map(|d| (d.pointer.as_str(), d.change)).collect();
-/// assert_eq!(found, [("/n", Change::Removed), ("/messages/0/content", Change::Changed)]);
+/// assert_eq!(found, [("/messages/0/content", Change::Changed), ("/n", Change::Removed)]);
 /// # Ok::<(), cache_key::NotCanonical>(())
 /// ```
 ///
@@ -76,7 +76,7 @@ struct Walk<'r> {
     rules: Rules<'r>,
     /// How to get anywhere: from which step on, and by which token.
     steps: Vec<(Option<usize>, Token<'r>)>,
-    left: Vec<Pair>,
+    left: Vec<Task>,
     found: Vec<Difference>,
 }
 
@@ -84,6 +84,13 @@ struct Walk<'r> {
 enum Token<'r> {
     Name(&'r str),
     Index(usize),
+}
+
+/// What is to be done next.
+enum Task {
+    Compare(Pair),
+    /// To be told in its turn, so that differences come in the order of names and items.
+    Note(Option<usize>, Change),
 }
 
 /// Two values to be compared.
@@ -106,8 +113,16 @@ enum Where {
 
 impl<'r> Walk<'r> {
     fn run(&mut self) {
-        self.left.push(Pair { nodes: (0, 0), step: None, at: Where::Ruled(Place::Body) });
-        while let Some(pair) = self.left.pop() {
+        let body = Pair { nodes: (0, 0), step: None, at: Where::Ruled(Place::Body) };
+        self.left.push(Task::Compare(body));
+        while let Some(task) = self.left.pop() {
+            let pair = match task {
+                Task::Compare(pair) => pair,
+                Task::Note(step, change) => {
+                    self.note(step, change);
+                    continue;
+                }
+            };
             let from = self.left.len();
             match (self.a.node(pair.nodes.0), self.b.node(pair.nodes.1)) {
                 (Node::Object { .. }, Node::Object { .. }) => self.objects(pair),
@@ -151,9 +166,11 @@ impl<'r> Walk<'r> {
             }
             let step = Some(self.step(pair.step, Token::Index(index)));
             match (a, b) {
-                (Some(a), Some(b)) => self.left.push(Pair { nodes: (a, b), step, at }),
-                (Some(_), None) => self.note(step, Change::Removed),
-                _ => self.note(step, Change::Added),
+                (Some(a), Some(b)) => {
+                    self.left.push(Task::Compare(Pair { nodes: (a, b), step, at }));
+                }
+                (Some(_), None) => self.left.push(Task::Note(step, Change::Removed)),
+                _ => self.left.push(Task::Note(step, Change::Added)),
             }
         }
     }
@@ -175,8 +192,8 @@ impl<'r> Walk<'r> {
             };
             let step = Some(self.step(pair.step, Token::Name(token)));
             match order {
-                Ordering::Less => self.note(step, Change::Removed),
-                Ordering::Greater => self.note(step, Change::Added),
+                Ordering::Less => self.left.push(Task::Note(step, Change::Removed)),
+                Ordering::Greater => self.left.push(Task::Note(step, Change::Added)),
                 Ordering::Equal => {
                     common.push((a[i], b[j]));
                     self.values((a[i], b[j]), step, pair.at);
@@ -188,7 +205,7 @@ impl<'r> Walk<'r> {
         if !self.rules.hold(Equivalence::MemberOrder) {
             common.sort_unstable_by_key(|&(a, _)| a);
             if !common.is_sorted_by_key(|&(_, b)| b) {
-                self.note(pair.step, Change::Reordered);
+                self.left.push(Task::Note(pair.step, Change::Reordered));
             }
         }
     }
@@ -212,7 +229,7 @@ impl<'r> Walk<'r> {
             }
             _ => ((a + 1, b + 1), Where::Anywhere),
         };
-        self.left.push(Pair { nodes, step, at });
+        self.left.push(Task::Compare(Pair { nodes, step, at }));
     }
 
     /// The members that count, sorted by name.
