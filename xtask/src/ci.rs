@@ -11,7 +11,7 @@ use crate::tidy;
 /// `tidy` fails when a crate or a feature is missing here.
 pub(crate) const FEATURE_CHECKS: &[(&str, &[&str])] = &[
     ("cache-core", &[]),
-    ("cache-key", &[]),
+    ("cache-key", &["llmix", "serde"]),
     ("cache-memory", &[]),
     ("cache-redis", &[]),
     ("cache-dual", &["bincode", "json", "redis"]),

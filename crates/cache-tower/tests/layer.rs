@@ -196,7 +196,7 @@ async fn a_refusal_is_for_the_credential_that_it_refuses() {
     });
     for stream in ["false", "true"] {
         let cache = HttpCache::builder(DualCache::builder().build().unwrap()).build().unwrap();
-        let app = LlmCacheLayer::new(cache).tenants(TenantPolicy::Shared).layer(inner.clone());
+        let app = LlmCacheLayer::new(cache).tenants(TenantPolicy::Shared).layer(inner);
         let body = BODY.replacen('{', &format!("{{\"stream\":{stream},"), 1);
         let without = app.clone().oneshot(request(CHAT, &[], &body));
         let with = app.clone().oneshot(request(CHAT, &[("authorization", "Bearer k")], &body));

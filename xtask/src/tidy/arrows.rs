@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cache-tower", &["cache-core", "cache-key", "cache-dual", "cache-llm"]),
     ("cache-proxy", &["cache-core", "cache-key", "cache-dual", "cache-llm", "cache-tower"]),
     ("testbed", &[]),
-    ("xtask", &[]),
+    ("xtask", &["cache-key"]),
 ];
 
 /// Crates that only help with tests: never more than a dev-dependency.
