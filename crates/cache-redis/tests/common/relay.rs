@@ -14,8 +14,8 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) async fn start(server: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
         let held = Arc::new(watch::Sender::new(None));
         let holds = Arc::clone(&held);
         tokio::spawn(async move {
@@ -39,7 +39,7 @@ async fn pass_on(
     index: usize,
     mut held: watch::Receiver<Option<usize>>,
 ) {
-    let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+    let server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server runs");
     let (mut requests, mut to_client) = client.into_split();
     let (mut replies, mut to_server) = server.into_split();
     let back = tokio::spawn(async move { tokio::io::copy(&mut replies, &mut to_client).await });
@@ -48,7 +48,7 @@ async fn pass_on(
         if held.wait_for(|held| *held != Some(index)).await.is_err() {
             break;
         }
-        to_server.write_all(&buffer[..read]).await.unwrap();
+        to_server.write_all(&buffer[..read]).await.expect("the server reads");
     }
     back.abort();
 }
