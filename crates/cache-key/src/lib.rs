@@ -51,8 +51,16 @@
 //! | [`Request`] | one parse of a body: its key, and what later layers ask about it |
 //! | [`Value`] | a look at one node of that parse |
 //! | [`KeyScope`], [`Tenant`] | what separates keys beside the body |
+//! | [`KeyOptions`] | which requests count as equal, where the default is not what is wanted |
+//! | [`Explanation`], [`diff`] | why a request has its key, and not that of another |
+//! | [`to_jcs`] | RFC 8785 text; keys are not made of it |
 //! | [`KeyBuilder`] | keys of anything else |
 //! | [`NotCanonical`] | why a body has no key |
+//!
+//! # Feature flags
+//!
+//! `serde` adds `key_of` for typed requests, `llmix` adds `llmix_key` for stores that are shared with
+//! that contract. Neither is on by default, and neither changes a key.
 
 mod builder;
 mod canonical;
