@@ -210,8 +210,9 @@ impl<'a, S: Sink> Writer<'a, S> {
         let decimal = Decimal::of(literal).expect("the parser refuses exponents that do not fit");
         self.begin(if decimal.negative { NEGATIVE } else { POSITIVE }, decimal.len());
         self.out.put(&decimal.exponent.to_le_bytes());
-        self.out.put(decimal.digits[0]);
-        self.out.put(decimal.digits[1]);
+        decimal.digits.into_iter().filter(|digits| !digits.is_empty()).for_each(|digits| {
+            self.out.put(digits);
+        });
     }
 
     /// A tag and a length or count.

@@ -26,8 +26,13 @@ impl<'a> Decimal<'a> {
             let digits = [std::slice::from_ref(digit), b""];
             return Some(Self { negative, digits, exponent: 0 });
         }
-        let (mantissa, exponent) = split(literal, |byte| byte | 0x20 == b'e');
-        let (whole, fraction) = split(mantissa, |byte| byte == b'.');
+        let end = literal.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(literal.len());
+        let (whole, rest) = literal.split_at(end);
+        let (fraction, exponent) = match rest {
+            [] => (b"".as_slice(), b"".as_slice()),
+            [b'.', rest @ ..] => split(rest, |byte| byte | 0x20 == b'e'),
+            [_, exponent @ ..] => (b"".as_slice(), exponent),
+        };
 
         let mut whole = trim_start(whole);
         let mut fraction = trim_end(fraction);
@@ -43,8 +48,11 @@ impl<'a> Decimal<'a> {
         if whole.is_empty() && fraction.is_empty() {
             return Some(Self::ZERO); // whatever the exponent
         }
-        let exponent = if exponent.is_empty() { 0 } else { read_exponent(exponent) };
-        let exponent = i64::try_from(exponent.saturating_add(shift)).ok()?;
+        let exponent = if exponent.is_empty() {
+            shift
+        } else {
+            i64::try_from(read_exponent(exponent).saturating_add(i128::from(shift))).ok()?
+        };
         Some(Self { negative, digits: [whole, fraction], exponent })
     }
 
@@ -121,18 +129,22 @@ fn split(text: &[u8], is: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
     }
 }
 
-fn trim_start(digits: &[u8]) -> &[u8] {
-    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
-    &digits[zeros..]
+fn trim_start(mut digits: &[u8]) -> &[u8] {
+    while let [b'0', rest @ ..] = digits {
+        digits = rest;
+    }
+    digits
 }
 
-fn trim_end(digits: &[u8]) -> &[u8] {
-    let zeros = digits.iter().rev().take_while(|&&digit| digit == b'0').count();
-    &digits[..digits.len() - zeros]
+fn trim_end(mut digits: &[u8]) -> &[u8] {
+    while let [rest @ .., b'0'] = digits {
+        digits = rest;
+    }
+    digits
 }
 
-fn length(digits: &[u8]) -> i128 {
-    i128::try_from(digits.len()).expect("a slice is shorter than 2^127")
+fn length(digits: &[u8]) -> i64 {
+    i64::try_from(digits.len()).expect("a slice is shorter than 2^63")
 }
 
 #[cfg(test)]

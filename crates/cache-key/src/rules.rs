@@ -48,6 +48,7 @@ impl<'o> Rules<'o> {
     }
 
     /// Why the member with the name node `member` does not count; `None` if it does.
+    #[inline]
     pub(crate) fn leave_out(&self, place: Place, tape: &Tape<'_>, member: u32) -> Option<Rule> {
         let (name, value) = (tape.bytes(member), tape.node(member + 1));
         let (transport, optional) = match place {

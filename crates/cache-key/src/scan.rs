@@ -47,6 +47,7 @@ fn long_run(bytes: &[u8]) -> usize {
     from + plain_rest(&bytes[from..])
 }
 
+#[inline(never)]
 fn plain_rest(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| is_special(byte)).unwrap_or(bytes.len())
 }

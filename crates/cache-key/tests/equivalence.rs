@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use cache_key::{EndpointKind, KeyScope, Request, Tenant};
 use common::{Choices, Json, Number, body, json, key, spell};
 use proptest::prelude::*;
@@ -38,6 +40,9 @@ fn change(json: &mut Json, choices: &mut Choices) {
         Json::Array(items) => change_array(items, choices),
         Json::Object(members) => {
             let names: Vec<String> = members.keys().cloned().collect();
+            if choices.below(4) == 0 && hoist(members) {
+                return;
+            }
             match (choices.below(3), names.is_empty()) {
                 (0, _) | (_, true) => {
                     members.insert(format!("added{}", choices.below(1000)), Json::Null);
@@ -63,6 +68,22 @@ fn change(json: &mut Json, choices: &mut Choices) {
             (_, _) => *json = Json::Object([(string.clone(), Json::Null)].into()),
         },
     }
+}
+
+/// Moves a member of an object within `members` up to them; whether there was one.
+fn hoist(members: &mut BTreeMap<String, Json>) -> bool {
+    let found = members.iter().find_map(|(name, value)| match value {
+        Json::Object(inner) => {
+            let free = inner.keys().find(|moved| !members.contains_key(*moved))?;
+            Some((name.clone(), free.clone()))
+        }
+        _ => None,
+    });
+    let Some((name, moved)) = found else { return false };
+    let Some(Json::Object(inner)) = members.get_mut(&name) else { return false };
+    let value = inner.remove(&moved).expect("it is one of the names");
+    members.insert(moved, value);
+    true
 }
 
 fn change_array(items: &mut Vec<Json>, choices: &mut Choices) {

@@ -94,6 +94,7 @@ fn accepted() {
 
 /// n: no parser may take these.
 #[test]
+#[allow(clippy::too_many_lines, reason = "one list")]
 fn refused() {
     for text in [
         "[1 true]",
