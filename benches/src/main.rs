@@ -1,5 +1,6 @@
 //! Benchmarks of the layered LLM cache beside its rivals: `cargo xtask bench SUITE`.
 
+mod keys;
 mod memory;
 mod random;
 mod report;
@@ -17,6 +18,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Suite {
+    /// From the raw body of a request to its key.
+    Keys(Options),
     /// Hits and insertions at capacity of the tier in memory.
     Memory(Options),
 }
@@ -35,6 +38,7 @@ struct Options {
 
 fn main() -> std::io::Result<()> {
     match Args::parse().suite {
+        Suite::Keys(options) => keys::run(&options),
         Suite::Memory(options) => memory::run(&options),
     }
 }

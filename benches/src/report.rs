@@ -36,6 +36,11 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 
 /// The commit that is being measured; says so if the tree has changes beside it.
 pub(crate) fn commit() -> String {
+    commit_of(&["cache-core", "cache-memory"])
+}
+
+/// The same of a suite that measures these crates.
+pub(crate) fn commit_of(crates: &[&str]) -> String {
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -43,7 +48,9 @@ pub(crate) fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
         return "unknown".to_owned();
     };
-    let measured = ["status", "--porcelain", "--", ":/crates/cache-core", ":/crates/cache-memory"];
+    let paths: Vec<String> = crates.iter().map(|name| format!(":/crates/{name}")).collect();
+    let mut measured = vec!["status", "--porcelain", "--"];
+    measured.extend(paths.iter().map(String::as_str));
     match git(&measured) {
         Some(changes) if changes.is_empty() => commit,
         _ => format!("{commit} with local changes"),
