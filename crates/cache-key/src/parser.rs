@@ -183,7 +183,8 @@ impl Parser<'_> {
         }
         let node = self.next_node();
         self.string()?;
-        let prefix = prefix(self.tape.bytes(node));
+        let (all, start, end) = self.tape.place(node);
+        let prefix = prefix(all, start, end);
         self.stacks.names.push(Named { prefix, node });
         self.skip_space();
         if self.peek() != Some(b':') {
@@ -296,17 +297,43 @@ impl Parser<'_> {
     }
 }
 
-/// The first eight bytes of a name as a number that sorts as they do.
-fn prefix(name: &[u8]) -> u64 {
-    if let Some(first) = name.first_chunk() {
-        return u64::from_be_bytes(*first);
+/// The first eight bytes of the name `all[start..end]`, or all of it and zeros, as a number that sorts
+/// as they do.
+#[inline]
+fn prefix(all: &[u8], start: usize, end: usize) -> u64 {
+    let len = end - start;
+    if let Some(&eight) = all[start..].first_chunk() {
+        // What stands behind a shorter name is read with it and masked.
+        let behind = u64::MAX.checked_shr(8 * u32::try_from(len).unwrap_or(8)).unwrap_or(0);
+        return u64::from_be_bytes(eight) & !behind;
     }
-    let shift = 8 * (8 - name.len());
-    let bytes = name.iter().fold(0, |bytes, &byte| bytes << 8 | u64::from(byte));
-    bytes.checked_shl(u32::try_from(shift).expect("at most 64")).unwrap_or(0)
+    let mut eight = [0; 8];
+    eight[..len].copy_from_slice(&all[start..end]);
+    u64::from_be_bytes(eight)
 }
 
 /// Whatever is counted here, there are no more of it than bytes in the body.
 fn position(index: usize) -> u32 {
     u32::try_from(index).expect("a body is shorter than 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands behind a name is not part of its prefix, and the prefix sorts as the name does.
+    #[test]
+    fn prefixes_sort_as_names() {
+        let all = "abcdefghij\u{10ffff}".as_bytes();
+        for start in 0..=all.len() {
+            for end in start..=all.len() {
+                let name = &all[start..end];
+                let mut eight = [0; 8];
+                let len = name.len().min(8);
+                eight[..len].copy_from_slice(&name[..len]);
+                assert_eq!(prefix(all, start, end), u64::from_be_bytes(eight), "{name:?}");
+                assert_eq!(prefix(name, 0, name.len()), u64::from_be_bytes(eight), "{name:?}");
+            }
+        }
+    }
 }
