@@ -13,6 +13,7 @@ use crate::builder::{DualBuilder, Weigher};
 use crate::counters::Counters;
 use crate::error::FetchError;
 use crate::fence::{Fences, Ticket};
+use crate::fetch::FetchCount;
 use crate::flight::Flights;
 use crate::forget::Forget;
 use crate::health::Health;
@@ -191,6 +192,18 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         forget.end();
         inner.report();
         remote.map(|removed| removed | forget.was_in_memory)
+    }
+
+    /// Counts a call to the origin that is made outside of [`get_or_fetch`](Self::get_or_fetch),
+    /// with a [`Ticket`].
+    pub fn count_fetch(&self) -> FetchCount {
+        FetchCount::begin(&self.inner.counters)
+    }
+
+    /// Counts a miss that another caller's fetch outside of
+    /// [`get_or_fetch`](Self::get_or_fetch) answers.
+    pub fn count_collapsed(&self) {
+        self.inner.counters.collapsed.add_one();
     }
 
     /// Everything counted so far.

@@ -52,7 +52,6 @@ pub(crate) struct Counters {
     l2_get: Histogram,
     l2_put: Histogram,
     l2_remove: Histogram,
-    l2_up: Gauge,
     entries: Gauge,
     weight: Gauge,
     evicted: Counter,
@@ -92,7 +91,6 @@ impl Counters {
             l2_get: seconds("get"),
             l2_put: seconds("put"),
             l2_remove: seconds("remove"),
-            l2_up: gauge!("cache_remote_up"),
             entries: gauge!("cache_entries"),
             weight: gauge!("cache_weight_bytes"),
             evicted: evictions("capacity"),
@@ -110,8 +108,9 @@ impl Counters {
         histogram.record(took);
     }
 
-    pub(crate) fn set_remote_up(&self, up: bool) {
-        self.l2_up.set(if up { 1.0 } else { 0.0 });
+    /// Rare, and not there at all without a remote tier, so the handle is not kept.
+    pub(crate) fn set_remote_up(up: bool) {
+        gauge!("cache_remote_up").set(if up { 1.0 } else { 0.0 });
     }
 
     /// Hands the memory tier's own numbers to the facade.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cache_core::{CacheKey, LocalTier};
 
-use crate::counters::Count;
+use crate::counters::Counters;
 use crate::error::FetchError;
 use crate::flight::{Heard, Role, Seat};
 use crate::inner::Inner;
@@ -83,8 +83,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             Lookup::Miss(ticket) => ticket,
         };
         self.counters.misses.add_one();
-        self.counters.fetches.add_one();
-        let failed = Failed(Some(&self.counters.failed_fetches));
+        let count = FetchCount::begin(&self.counters);
         let Fetched { value, options } = match fetch().await {
             Ok(fetched) => fetched,
             Err(error) => {
@@ -93,7 +92,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 return Err(FetchError::Origin(error));
             }
         };
-        failed.disarm();
+        count.succeeded();
         let entry = self.entry(value, options);
         let local = self.publish(&ticket, &entry);
         // In memory by now, so whoever comes after the landing finds it there.
@@ -130,19 +129,28 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 }
 
-/// Counts a fetch as failed unless it is disarmed: errors, panics and dropped futures alike.
-struct Failed<'a>(Option<&'a Count>);
+/// A call to the origin, counted as begun. It counts as failed too unless it is told to have
+/// [`succeeded`](Self::succeeded): errors, panics and dropped futures alike.
+#[derive(Debug)]
+#[must_use = "dropped, it counts as a failed fetch"]
+pub struct FetchCount(Option<Arc<Counters>>);
 
-impl Failed<'_> {
-    fn disarm(mut self) {
+impl FetchCount {
+    pub(crate) fn begin(counters: &Arc<Counters>) -> Self {
+        counters.fetches.add_one();
+        Self(Some(Arc::clone(counters)))
+    }
+
+    /// The origin has answered.
+    pub fn succeeded(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Failed<'_> {
+impl Drop for FetchCount {
     fn drop(&mut self) {
-        if let Some(count) = self.0 {
-            count.add_one();
+        if let Some(counters) = &self.0 {
+            counters.failed_fetches.add_one();
         }
     }
 }

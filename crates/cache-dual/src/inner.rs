@@ -43,7 +43,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let mut ticket = self.take_ticket(key);
         let Some(l2) = &self.l2 else { return Lookup::Miss(ticket) };
         match l2.get(key).await {
-            RemoteRead::Hit(entry) => {
+            RemoteRead::Hit(mut entry) => {
+                // Who stored it may have weighed otherwise, or not at all; the bound is ours.
+                entry.weight = entry.weight.max((self.weigher)(&entry.value));
                 let _ = self.publish(&ticket, &entry);
                 Lookup::Hit(Outcome::new(entry, Source::L2))
             }

@@ -68,6 +68,7 @@ pub use builder::{BuildError, DualBuilder};
 pub use cache::DualCache;
 pub use error::FetchError;
 pub use fence::Ticket;
+pub use fetch::FetchCount;
 pub use health::Health;
 pub use outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome, Source};
 

@@ -43,7 +43,7 @@ impl<V: 'static> Remote<V> {
         counters: Arc<Counters>,
     ) -> Self {
         let capabilities = tier.capabilities();
-        counters.set_remote_up(true);
+        Counters::set_remote_up(true);
         Self {
             tier,
             name: capabilities.name,
@@ -142,7 +142,7 @@ impl<V: 'static> Remote<V> {
         match &answer {
             Ok(_) => {
                 if permit.succeeded() {
-                    self.counters.set_remote_up(true);
+                    Counters::set_remote_up(true);
                     tracing::info!(tier = self.name, "remote tier is back");
                 }
             }
@@ -153,7 +153,7 @@ impl<V: 'static> Remote<V> {
                 }
                 // Said once an outage, not once a request.
                 if permit.failed(self.clock.now()) {
-                    self.counters.set_remote_up(false);
+                    Counters::set_remote_up(false);
                     let error: &dyn std::error::Error = error;
                     tracing::warn!(tier = self.name, error, "remote tier fails; leaving it alone");
                 }

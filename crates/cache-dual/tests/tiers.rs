@@ -164,6 +164,24 @@ async fn what_is_too_heavy_for_memory_is_kept_remotely() {
     assert_eq!((outcome.value, outcome.source), (big, Source::L2));
 }
 
+/// A18: memory weighs what it fills itself with by its own measure, whatever the writer's was.
+#[tokio::test]
+async fn a_fill_is_weighed_here() {
+    let world = World::new();
+    let _ = world.process().cache.insert(key("k"), bytes("0123456789"), InsertOptions::new()).await;
+    let memory = cache_dual::LocalCache::local().max_weight(1 << 20);
+    let memory = memory.clock(world.clock.clone()).build().unwrap();
+    let cache = DualCache::builder()
+        .memory(memory.clone())
+        .remote(world.remote.clone(), Raw)
+        .clock(world.clock.clone())
+        .weigher(|value: &bytes::Bytes| value.len() as u64 * 1000)
+        .build()
+        .unwrap();
+    assert_eq!(cache.get(&key("k")).await.unwrap().source, Source::L2);
+    assert!(memory.weight() >= 10_000, "{}", memory.weight());
+}
+
 /// A71: clones share state.
 #[tokio::test]
 async fn clones_share_state() {

@@ -14,7 +14,10 @@ pub(crate) enum Collected {
     TooLarge(BodyStream),
 }
 
-/// Reads `body` up to `limit` bytes. One that comes in one piece is not copied.
+/// Reads `body` up to `limit` bytes.
+///
+/// A whole body is always copied, also one that came in one piece: the piece is often a slice of a
+/// much larger read buffer, which a stored answer would keep alive.
 pub(crate) async fn collect(mut body: BodyStream, limit: usize) -> Result<Collected, BoxError> {
     let mut pieces = Vec::new();
     let mut length = 0_usize;
@@ -26,8 +29,5 @@ pub(crate) async fn collect(mut body: BodyStream, limit: usize) -> Result<Collec
             return Ok(Collected::TooLarge(iter(pieces.into_iter().map(Ok)).chain(body).boxed()));
         }
     }
-    Ok(Collected::Whole(match pieces.len() {
-        0 | 1 => pieces.pop().unwrap_or_default(),
-        _ => pieces.concat().into(),
-    }))
+    Ok(Collected::Whole(pieces.concat().into()))
 }

@@ -94,8 +94,10 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let ticket = self.dual.ticket(plan.key()).await;
+        let count = self.dual.count_fetch();
         let Fetch { own, shared } = self.fetch(plan, origin).await;
         let mut own = own?;
+        count.succeeded();
         if let Ok(body) = shared {
             let options = insert_options(plan, &body);
             own.storage = self.dual.fulfil(ticket, body, options).await.into();

@@ -233,6 +233,12 @@ fn transport_key(
     transport: Transport,
 ) -> cache_core::CacheKey {
     let scope = scope.clone();
+    // Gateways that take an `extra_body` merge it into the request.
+    let extra = member(request, "extra_body").and_then(|extra| extra.get("stream_options"));
+    let scope = match extra {
+        Some(options) => scope.part(EXTRA_TRANSPORT, options.digest()),
+        None => scope,
+    };
     let scope = match (transport, member(request, "stream_options")) {
         (Transport::Plain, _) => scope.part(TRANSPORT, "plain"),
         (Transport::Stream, None) => scope.part(TRANSPORT, "stream"),
@@ -242,3 +248,4 @@ fn transport_key(
 }
 
 const TRANSPORT: &str = "cache-llm transport";
+const EXTRA_TRANSPORT: &str = "cache-llm extra transport";

@@ -75,6 +75,7 @@ where
                         self.flights.detach_from(plan.key(), &follower);
                         continue;
                     };
+                    self.dual.count_collapsed();
                     return Ok(Reply::Passed(Passed {
                         status: *status,
                         head: head.clone(),
@@ -112,6 +113,7 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let announce = seat.announcer();
+        let count = self.dual.count_fetch();
         let OriginAnswer { status, head, is_event_stream, content_encoded, body } =
             match origin.call().await {
                 Ok(answer) => answer,
@@ -121,6 +123,7 @@ where
                     return Err(AnswerError::Origin(error));
                 }
             };
+        count.succeeded();
         let asked = plan.asked();
         let verdict = self.responses.judge_head(asked, status, is_event_stream, content_encoded);
         if let Err(reason) = &verdict

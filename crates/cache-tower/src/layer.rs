@@ -21,6 +21,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{Body, BodyError, Collected, boxed, collect, full};
+use crate::headers::{HeaderRules, names_fields_in_connection};
 use crate::origin::Inner;
 use crate::route::endpoint;
 use crate::status::CacheStatus;
@@ -46,18 +47,8 @@ struct Options {
     base_url: String,
     tenants: TenantPolicy,
     max_body: usize,
-    key_headers: Vec<String>,
+    headers: HeaderRules,
 }
-
-/// Headers that, forwarded, decide what a provider answers.
-const KEY_HEADERS: [&str; 6] = [
-    "openai-organization",
-    "openai-project",
-    "openai-beta",
-    "anthropic-version",
-    "anthropic-beta",
-    "api-version",
-];
 
 impl LlmCacheLayer {
     /// A layer that answers from `cache`.
@@ -68,7 +59,7 @@ impl LlmCacheLayer {
             base_url: String::new(),
             tenants: TenantPolicy::default(),
             max_body: 32 << 20,
-            key_headers: KEY_HEADERS.map(str::to_owned).into(),
+            headers: HeaderRules::default(),
         };
         Self { cache, options }
     }
@@ -104,10 +95,12 @@ impl LlmCacheLayer {
         self
     }
 
-    /// One more header that answers depend on. Default: `openai-organization`, `openai-project`,
-    /// `openai-beta`, `anthropic-version`, `anthropic-beta`, `api-version`.
-    pub fn key_header(mut self, name: &str) -> Self {
-        self.options.key_headers.push(name.to_ascii_lowercase());
+    /// One more request header that no answer depends on, such as an id of a tracing system.
+    ///
+    /// Every header counts in the key but for a list of those that are known to say nothing about
+    /// the answer: a header that nobody has heard of splits keys, it never merges them.
+    pub fn ignore_header(mut self, name: &str) -> Self {
+        self.options.headers.ignore(name);
         self
     }
 }
@@ -181,6 +174,10 @@ where
         CacheStatus::Bypass { detail }.write(&options.name, answer.headers_mut());
         answer
     };
+    if names_fields_in_connection(&parts.headers) {
+        // They would count in the key and not reach the provider.
+        return bypass(inner, parts, body, &"the Connection header names fields").await;
+    }
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return bypass(inner, parts, body, &"the request body is encoded").await;
     }
@@ -210,7 +207,10 @@ where
         Ok(reply) => reply,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "no answer");
-            return bad_answer();
+            let mut answer = bad_answer();
+            CacheStatus::Miss { stored: false, collapsed: false, detail: None }
+                .write(&options.name, answer.headers_mut());
+            return answer;
         }
     };
     options.respond(mode, reply)
@@ -224,9 +224,9 @@ impl Options {
             .namespace(&self.namespace)
             .base_url(&self.base_url)
             .part("target", target);
-        for name in &self.key_headers {
-            for value in parts.headers.get_all(name) {
-                scope = scope.header(name, value);
+        for (name, value) in &parts.headers {
+            if self.headers.count(name) {
+                scope = scope.header(name.as_str(), value);
             }
         }
         scope
@@ -270,7 +270,12 @@ impl Options {
     /// The provider's answer, as it came.
     fn passed(&self, mode: CacheMode, passed: Passed<response::Parts>) -> Response<Body> {
         let Passed { mut head, body, storage, collapsed, .. } = passed;
-        if collapsed {
+        if collapsed && self.tenants == TenantPolicy::Shared {
+            // The rest is about the caller whose call it was: its organisation, its limits.
+            let media_type = head.headers.remove(CONTENT_TYPE);
+            head.headers.clear();
+            head.headers.extend(media_type.map(|value| (CONTENT_TYPE, value)));
+        } else if collapsed {
             head.headers.remove(SET_COOKIE); // that one is for the caller whose call it was
         }
         let stored = matches!(storage, Storage::Stored);

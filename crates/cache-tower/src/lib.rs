@@ -28,7 +28,9 @@
 //!   paths reach the inner service untouched.
 //! * Callers with different credentials are different tenants; [`TenantPolicy::Shared`] has to be
 //!   asked for.
-//! * The path with its query, and the headers that answers depend on, count in the key.
+//! * The path with its query counts in the key, and so does every header but those known to say
+//!   nothing about the answer, such as `user-agent` and trace ids (see
+//!   [`LlmCacheLayer::ignore_header`]).
 //! * `Cache-Control: no-cache` in a request fetches and stores a new answer, `no-store` does neither
 //!   look nor store.
 //! * Every answer that it handled says so in `Cache-Status` (RFC 9211), hits also in `Age`.
@@ -38,6 +40,7 @@
 //! limits, guardrails) belongs in a layer outside of this one if it is to be done for hits too.
 
 mod body;
+mod headers;
 mod layer;
 mod origin;
 mod route;

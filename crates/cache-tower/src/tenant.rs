@@ -14,8 +14,9 @@ pub enum TenantPolicy {
     Shared,
 }
 
-/// Where callers carry credentials: everything that a provider could tell them apart by.
-const CREDENTIALS: [&str; 6] =
+/// Where callers are known to carry credentials. Others divide callers too, under either policy:
+/// every header counts in the key unless it is known to be neutral.
+pub(crate) const CREDENTIALS: [&str; 6] =
     ["authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
 
 impl TenantPolicy {

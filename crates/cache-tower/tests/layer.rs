@@ -79,7 +79,7 @@ async fn a_hit_is_the_body_alone() {
 #[tokio::test]
 async fn what_answers_depend_on_counts() {
     let (app, calls) = app(|_, call| good(call));
-    let distinct: [(&str, &[(&str, &str)]); 7] = [
+    let distinct: [(&str, &[(&str, &str)]); 9] = [
         (CHAT, &[]),
         ("/v1/chat/completions?api-version=1", &[]),
         ("/other/v1/chat/completions", &[]),
@@ -87,12 +87,15 @@ async fn what_answers_depend_on_counts() {
         (CHAT, &[("openai-project", "a")]),
         (CHAT, &[("openai-beta", "a")]),
         (CHAT, &[("openai-beta", "a"), ("openai-beta", "b")]),
+        (CHAT, &[("ocp-apim-subscription-key", "a")]),
+        (CHAT, &[("ocp-apim-subscription-key", "b")]),
     ];
     for (target, headers) in distinct {
         app.clone().oneshot(request(target, headers, BODY)).await.unwrap();
     }
-    assert_eq!(calls.load(Ordering::SeqCst), 7);
-    let same = app.oneshot(request(CHAT, &[("user-agent", "x"), ("x-trace", "1")], BODY)).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 9);
+    let neutral = [("user-agent", "x"), ("x-request-id", "1"), ("x-stainless-lang", "python")];
+    let same = app.oneshot(request(CHAT, &neutral, BODY)).await;
     assert!(status(&same.unwrap()).contains("hit"));
 }
 
@@ -204,4 +207,15 @@ async fn a_refusal_is_for_the_credential_that_it_refuses() {
         assert_eq!(without.unwrap().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(with.unwrap().status(), StatusCode::OK, "stream: {stream}");
     }
+}
+
+/// A header that `Connection` keeps from the provider cannot lend its key to the answer.
+#[tokio::test]
+async fn fields_that_are_not_passed_on_are_not_keyed() {
+    let (app, _) = app(|_, call| good(call));
+    let tricky = [("connection", "openai-organization"), ("openai-organization", "a")];
+    let answer = app.clone().oneshot(request(CHAT, &tricky, BODY)).await.unwrap();
+    assert!(status(&answer).contains("fwd=bypass"), "{}", status(&answer));
+    let honest = app.oneshot(request(CHAT, &tricky[1..], BODY)).await.unwrap();
+    assert!(!status(&honest).contains("hit"));
 }

@@ -1,0 +1,135 @@
+//! Which request headers count in the key.
+
+use http::{HeaderMap, HeaderName, header};
+
+use crate::tenant::CREDENTIALS;
+
+/// Which request headers count in the key: all but those known to say nothing about the answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeaderRules {
+    ignored: Vec<String>,
+}
+
+/// About the connection, the client, the trace or the way of the request, not about the answer.
+const NEUTRAL: [&str; 45] = [
+    "accept-encoding", // not passed on: the cache asks for plain answers
+    "baggage",
+    "cache-control",
+    "cdn-loop",
+    "cf-connecting-ip",
+    "cf-ray",
+    "connection",
+    "content-length",
+    "date",
+    "dnt",
+    "expect",
+    "forwarded",
+    "host", // replaced by the provider's
+    "http2-settings",
+    "idempotency-key",
+    "if-modified-since",
+    "if-none-match",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "priority",
+    "proxy-connection",
+    "referer",
+    "request-id",
+    "sentry-trace",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "true-client-ip",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-amzn-trace-id",
+    "x-client-request-id",
+    "x-cloud-trace-context",
+    "x-correlation-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "x-trace-id",
+];
+
+/// The same, by how their names begin.
+const NEUTRAL_PREFIXES: [&str; 5] =
+    ["sec-ch-", "sec-fetch-", "x-b3-", "x-datadog-", "x-stainless-"];
+
+impl HeaderRules {
+    pub(crate) fn ignore(&mut self, name: &str) {
+        self.ignored.push(name.to_ascii_lowercase());
+    }
+
+    /// Whether `name` counts in the key beside the tenant. Credentials do not: they are the tenant,
+    /// or are not to divide callers.
+    pub(crate) fn count(&self, name: &HeaderName) -> bool {
+        let name = name.as_str();
+        !CREDENTIALS.contains(&name)
+            && NEUTRAL.binary_search(&name).is_err()
+            && !NEUTRAL_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            && !self.ignored.iter().any(|ignored| ignored == name)
+    }
+}
+
+/// Whether the `Connection` header makes fields of the request ones that are not passed on (RFC
+/// 9110, 7.6.1), beyond those that never are.
+pub(crate) fn names_fields_in_connection(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|value| {
+        let usual = ["", "close", "keep-alive", "te", "upgrade", "http2-settings"];
+        value.as_bytes().split(|&byte| byte == b',').any(|option| {
+            !usual.iter().any(|usual| option.trim_ascii().eq_ignore_ascii_case(usual.as_bytes()))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn the_list_is_sorted() {
+        assert!(NEUTRAL.is_sorted());
+    }
+
+    /// F1, F8: what is not known to be neutral counts.
+    #[test]
+    fn unknown_headers_count() {
+        let mut rules = HeaderRules::default();
+        rules.ignore("X-Mine");
+        let count = |name| rules.count(&HeaderName::from_static(name));
+        for name in [
+            "ocp-apim-subscription-key",
+            "x-litellm-api-key",
+            "x-forwarded-user",
+            "openai-beta",
+            "x-portkey-config",
+            "accept",
+            "accept-language",
+            "never-heard-of",
+        ] {
+            assert!(count(name), "{name}");
+        }
+        for name in ["user-agent", "x-stainless-async", "traceparent", "x-mine", "authorization"] {
+            assert!(!count(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn fields_named_by_connection_are_seen() {
+        let named = |value| {
+            let value = HeaderValue::from_static(value);
+            names_fields_in_connection(&[(header::CONNECTION, value)].into_iter().collect())
+        };
+        assert!(named("close, OpenAI-Organization") && named("authorization"));
+        assert!(!named("Keep-Alive") && !named("Upgrade, HTTP2-Settings") && !named(""));
+    }
+}
