@@ -1,7 +1,7 @@
 //! What the proxy can be told, as flags or environment variables.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use axum::http::Uri;
@@ -75,13 +75,24 @@ pub struct Config {
     #[arg(long, env = "CACHE_PROXY_MAX_TEMPERATURE", value_name = "NUMBER")]
     pub max_temperature: Option<f64>,
 
+    /// Request headers, by name and separated by commas, that no answer depends on. All others
+    /// count when requests are compared, but for those known to be neutral (user-agent, trace ids
+    /// and the like). Name `cookie` if the provider sets one with each answer.
+    #[arg(
+        long = "ignore-header",
+        env = "CACHE_PROXY_IGNORE_HEADER",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub ignore_headers: Vec<String>,
+
     /// Requests with a larger body pass through uncached.
     #[arg(long, env = "CACHE_PROXY_MAX_BODY", value_name = "BYTES", default_value = "33554432")]
-    pub max_body: usize,
+    pub max_body: NonZeroUsize,
 
     /// Larger answers pass through uncached.
     #[arg(long, env = "CACHE_PROXY_MAX_ANSWER", value_name = "BYTES", default_value = "16777216")]
-    pub max_answer: usize,
+    pub max_answer: NonZeroUsize,
 
     /// How long a call to Redis may take before it is given up.
     #[arg(long, env = "CACHE_PROXY_REDIS_DEADLINE", value_name = "MILLISECONDS", default_value = "100", value_parser = millis)]
@@ -140,9 +151,10 @@ impl std::fmt::Debug for Secret {
 fn upstream(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     match (uri.scheme_str(), uri.host(), uri.query()) {
-        (Some("http" | "https"), Some(_), None) => Ok(uri),
+        // Credentials would be shown in logs, and the callers bring their own.
+        (Some("http" | "https"), Some(_), None) if !text.contains('@') => Ok(uri),
         _ => {
-            Err("it has to begin with http:// or https:// and to name a host, without query".into())
+            Err("it has to begin with http:// or https:// and to name a host, without credentials and query".into())
         }
     }
 }
@@ -189,6 +201,8 @@ mod tests {
             &["--memory-weight", "0"],
             &["--memory-entries", "0"],
             &["--redis-deadline", "0"],
+            &["--max-body", "0"],
+            &["--max-answer", "0"],
             &["--tenant", "everyone"],
             &["--memory-policy", "random"],
             &["--listen", "nowhere"],
@@ -196,7 +210,7 @@ mod tests {
         ] {
             assert!(parse(&[&good, bad].concat()).is_err(), "{bad:?}");
         }
-        for bad in ["api.example.com", "ftp://h", "http://", "http://h/?q", ""] {
+        for bad in ["api.example.com", "ftp://h", "http://", "http://h/?q", "http://u:p@h", ""] {
             assert!(parse(&["--upstream", bad]).is_err(), "{bad:?}");
         }
         assert!(parse(&[]).is_err());

@@ -19,9 +19,10 @@
 
 mod app;
 mod config;
+mod server;
 pub mod telemetry;
 mod upstream;
 
-pub use app::{Server, run};
 pub use config::{Config, Eviction, Secret, Tenants};
+pub use server::{Server, run};
 pub use upstream::Upstream;

@@ -20,6 +20,10 @@ use tower::Service;
 /// How long connecting to the provider may take. Answers may take as long as they need.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long an idle connection is kept. Shorter than the 5 s after which common servers close
+/// theirs: a request sent into a closing connection is lost, and must not be sent twice.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
 /// Sends requests to the provider. Clones share its connections.
 ///
 /// It never fails: a provider that cannot be reached is an answer too, 502 in OpenAI's error shape.
@@ -55,7 +59,7 @@ impl Upstream {
         let https = tls.https_or_http().enable_all_versions().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(POOL_IDLE)
             .build(https);
         let prefix = base.path().trim_end_matches('/').to_owned();
         Ok(Self { client, scheme, authority, prefix })

@@ -68,6 +68,11 @@ impl HeaderRules {
         self.ignored.push(name.to_ascii_lowercase());
     }
 
+    /// Whether the caller of the layer has said that `name` does not matter.
+    pub(crate) fn ignores(&self, name: &str) -> bool {
+        self.ignored.iter().any(|ignored| ignored == name)
+    }
+
     /// Whether `name` counts in the key beside the tenant. Credentials do not: they are the tenant,
     /// or are not to divide callers.
     pub(crate) fn count(&self, name: &HeaderName) -> bool {
@@ -75,7 +80,7 @@ impl HeaderRules {
         !CREDENTIALS.contains(&name)
             && NEUTRAL.binary_search(&name).is_err()
             && !NEUTRAL_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            && !self.ignored.iter().any(|ignored| ignored == name)
+            && !self.ignores(name)
     }
 }
 

@@ -98,7 +98,9 @@ impl LlmCacheLayer {
     /// One more request header that no answer depends on, such as an id of a tracing system.
     ///
     /// Every header counts in the key but for a list of those that are known to say nothing about
-    /// the answer: a header that nobody has heard of splits keys, it never merges them.
+    /// the answer: a header that nobody has heard of splits keys, it never merges them. A
+    /// credential that is ignored no longer divides tenants: `cookie` can be named here where the
+    /// provider sets one with each answer and tells nobody apart by it.
     pub fn ignore_header(mut self, name: &str) -> Self {
         self.options.headers.ignore(name);
         self
@@ -220,10 +222,11 @@ impl Options {
     /// Everything beside the body that the answer depends on.
     fn scope(&self, parts: &request::Parts) -> KeyScope {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut scope = KeyScope::new(self.tenants.tenant(&parts.headers))
-            .namespace(&self.namespace)
-            .base_url(&self.base_url)
-            .part("target", target);
+        let mut scope =
+            KeyScope::new(self.tenants.tenant(&parts.headers, |name| self.headers.ignores(name)))
+                .namespace(&self.namespace)
+                .base_url(&self.base_url)
+                .part("target", target);
         for (name, value) in &parts.headers {
             if self.headers.count(name) {
                 scope = scope.header(name.as_str(), value);

@@ -219,3 +219,19 @@ async fn fields_that_are_not_passed_on_are_not_keyed() {
     let honest = app.oneshot(request(CHAT, &tricky[1..], BODY)).await.unwrap();
     assert!(!status(&honest).contains("hit"));
 }
+
+/// A provider that sets a cookie with each answer does not keep every request from hitting.
+#[tokio::test]
+async fn an_ignored_cookie_divides_nobody() {
+    let inner = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(good(0)) });
+    let cache = HttpCache::builder(DualCache::builder().build().unwrap()).build().unwrap();
+    let apart = LlmCacheLayer::new(cache.clone()).layer(inner);
+    let together = LlmCacheLayer::new(cache).ignore_header("Cookie").layer(inner);
+    for (app, hits) in [(apart, false), (together, true)] {
+        for (call, cookie) in ["a=1", "a=2"].into_iter().enumerate() {
+            let answer = app.clone().oneshot(request(CHAT, &[("cookie", cookie)], BODY)).await;
+            let hit = status(&answer.unwrap()).contains("hit");
+            assert_eq!(hit, hits && call > 0, "{cookie}");
+        }
+    }
+}
