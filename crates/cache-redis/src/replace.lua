@@ -1,8 +1,8 @@
 -- Puts a record in the place of what is under KEYS[1], if that has the version ARGV[1].
 -- ARGV: the version ('' for any), the record, its life in milliseconds.
--- Returns the first 76 bytes of what was replaced ('' if there was nothing, '?' if it was of
+-- Returns the first 92 bytes of what was replaced ('' if there was nothing, '?' if it was of
 -- another type or empty), or nil if the version is another one and nothing was done.
-local old = redis.pcall('GETRANGE', KEYS[1], 0, 75)
+local old = redis.pcall('GETRANGE', KEYS[1], 0, 91)
 local version
 if type(old) == 'table' then
   if string.sub(old['err'] or '', 1, 9) ~= 'WRONGTYPE' then return old end
@@ -10,7 +10,7 @@ if type(old) == 'table' then
   version = 'redis wrong type'
 elseif #old == 0 and redis.call('EXISTS', KEYS[1]) == 0 then
   version = string.rep('\0', 16)
-elseif #old == 76 and string.sub(old, 1, 5) == '\206LLC\1' then
+elseif #old == 92 and string.sub(old, 1, 5) == '\206LLC\1' then
   version = string.sub(old, 9, 24)
 elseif ARGV[1] ~= '' then
   local digest = redis.sha1hex(redis.call('GET', KEYS[1]))

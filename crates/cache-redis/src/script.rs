@@ -5,10 +5,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use cache_core::{Fence, Result};
+use cache_core::{CacheKey, Fence, Result};
 use redis::{Pipeline, ServerErrorKind, Value};
 
-use crate::connections::{Call, Connections};
+use crate::connections::{Call, Connections, Via};
 use crate::errors;
 use crate::record::Header;
 
@@ -19,6 +19,7 @@ static DIGEST: LazyLock<String> =
 /// One run of the script.
 #[derive(Debug)]
 pub(crate) struct Replace {
+    pub(crate) key: CacheKey,
     pub(crate) name: Vec<u8>,
     /// The version that the key must have; `None` for any.
     pub(crate) expected: Option<Fence>,
@@ -48,18 +49,20 @@ pub(crate) async fn run(
 ) -> Result<Vec<Replaced>> {
     let all: Vec<usize> = (0..jobs.len()).collect();
     let by_digest = pipeline("EVALSHA", &DIGEST, jobs, &all);
-    let mut replies = connections.send(&by_digest, call).await?;
+    let (mut replies, mut via) = connections.exchange(&by_digest, call).await?;
 
     let unknown = |reply: &Value| matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript));
     let missed: Vec<usize> = (0..replies.len()).filter(|&index| unknown(&replies[index])).collect();
     if !missed.is_empty() {
         let by_text = pipeline("EVAL", TEXT, jobs, &missed);
-        let answers = connections.send(&by_text, call).await?;
+        let answers;
+        (answers, via) = connections.exchange(&by_text, call).await?;
         for (index, answer) in missed.into_iter().zip(answers) {
             replies[index] = answer;
         }
     }
-    replies.into_iter().map(Replaced::read).collect()
+    let read = |(job, reply): (&Replace, Value)| Replaced::read(connections, &via, &job.key, reply);
+    jobs.iter().zip(replies).map(read).collect()
 }
 
 fn pipeline(verb: &str, script: &str, jobs: &[Replace], which: &[usize]) -> Pipeline {
@@ -79,13 +82,16 @@ fn pipeline(verb: &str, script: &str, jobs: &[Replace], which: &[usize]) -> Pipe
 }
 
 impl Replaced {
-    fn read(reply: Value) -> Result<Self> {
+    fn read(connections: &Connections, via: &Via, key: &CacheKey, reply: Value) -> Result<Self> {
         match reply {
             Value::Nil => Ok(Self::Superseded),
             Value::BulkString(old) if old.is_empty() => Ok(Self::Nothing),
-            Value::BulkString(old) => Ok(match Header::read(&old) {
+            Value::BulkString(old) => Ok(match Header::read(key, &old) {
                 Ok(header) => Self::Record(header),
-                Err(_) => Self::Foreign,
+                Err(reason) => {
+                    connections.judge(via, reason);
+                    Self::Foreign
+                }
             }),
             Value::ServerError(error) => Err(errors::from_server(error)),
             other => Err(errors::unexpected(&other)),

@@ -14,7 +14,7 @@ use cache_core::{
 use redis::{Cmd, Pipeline, Value};
 
 use crate::config::{ConfigError, RedisBuilder};
-use crate::connections::{Call, Connections, first_error};
+use crate::connections::{Call, Connections, Via, first_error};
 use crate::errors;
 use crate::names::Names;
 use crate::purge;
@@ -95,7 +95,7 @@ impl RedisTier {
     }
 
     /// How many reads have found something that is no entry of this format: foreign, damaged,
-    /// truncated, of an unknown version or of another Redis type. Each was a miss.
+    /// truncated, of an unknown version, of another key or of another Redis type. Each was a miss.
     pub fn undecodable(&self) -> u64 {
         self.shared.undecodable.load(Ordering::Relaxed)
     }
@@ -126,9 +126,10 @@ impl RedisTier {
             return Ok(self.tombstone(key));
         };
         let fence = shared.random.fence();
-        let record = record::encode(&stored, fence, shared.limits.compress_above)
+        let record = record::encode(key, &stored, fence, shared.limits.compress_above)
             .map_err(|error| Error::Unencodable { source: error.into() })?;
         Ok(Replace {
+            key: *key,
             name: shared.names.name(key),
             expected: None,
             record,
@@ -141,9 +142,10 @@ impl RedisTier {
         let (now, memory) = (shared.skew.server_now(), shared.limits.fence_memory);
         let until = now.saturating_add(memory.min(LONGEST_LIFE));
         Replace {
+            key: *key,
             name: shared.names.name(key),
             expected: None,
-            record: record::encode_tombstone(shared.random.fence(), now, until),
+            record: record::encode_tombstone(key, shared.random.fence(), now, until),
             life: whole_millis(memory.min(LONGEST_LIFE)),
         }
     }
@@ -154,8 +156,8 @@ impl RedisTier {
         found.pop().ok_or_else(|| errors::unexpected(&Value::Nil))
     }
 
-    /// What a reply to `GET` says about `key`.
-    fn lookup(&self, key: &CacheKey, reply: Value) -> Result<Lookup> {
+    /// What a reply to `GET` that came `via` a connection says about `key`.
+    fn lookup(&self, key: &CacheKey, reply: Value, via: &Via) -> Result<Lookup> {
         let found = match reply {
             Value::Nil => {
                 return Ok(Lookup { entry: None, fence: Fence::ABSENT });
@@ -168,10 +170,11 @@ impl RedisTier {
             Value::ServerError(error) => return Err(errors::from_server(error)),
             other => return Err(errors::unexpected(&other)),
         };
-        let entry = match record::decode(&found) {
+        let entry = match record::decode(key, &found) {
             Ok(Record::Entry(entry)) => self.shared.skew.to_local(entry),
             Ok(Record::Tombstone) => None,
             Err(reason) => {
+                self.shared.connections.judge(via, reason);
                 self.count_undecodable(key, reason);
                 None
             }
@@ -222,7 +225,9 @@ impl RemoteTier for RedisTier {
     async fn get(&self, key: &CacheKey) -> Result<Lookup> {
         let mut get = redis::cmd("GET");
         get.arg(self.shared.names.name(key));
-        self.lookup(key, self.send(&get, self.call().about(key)).await?)
+        let call = self.call().about(key);
+        let (reply, via) = self.shared.connections.exchange(&get, call).await?;
+        self.lookup(key, reply, &via)
     }
 
     async fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Lookup>> {
@@ -237,8 +242,8 @@ impl RemoteTier for RedisTier {
         }
         let call = self.batch(keys.len());
         let connections = &self.shared.connections;
-        let replies = connections.send(&gets, call).await?;
-        keys.iter().zip(replies).map(|(key, reply)| self.lookup(key, reply)).collect()
+        let (replies, via) = connections.exchange(&gets, call).await?;
+        keys.iter().zip(replies).map(|(key, reply)| self.lookup(key, reply, &via)).collect()
     }
 
     async fn put(&self, key: &CacheKey, entry: &StoredEntry) -> Result<()> {
@@ -311,10 +316,16 @@ impl RemoteTier for RedisTier {
         let mut range = redis::cmd("GETRANGE");
         range.arg(self.shared.names.name(key));
         range.arg(0).arg(record::HEADER - 1);
-        match self.send(&range, self.call().about(key)).await? {
-            Value::BulkString(head) => {
-                Ok(Header::read(&head).ok().and_then(|header| self.left(&header)))
-            }
+        let connections = &self.shared.connections;
+        let (reply, via) = connections.exchange(&range, self.call().about(key)).await?;
+        match reply {
+            Value::BulkString(head) => Ok(match Header::read(key, &head) {
+                Ok(header) => self.left(&header),
+                Err(reason) => {
+                    connections.judge(&via, reason);
+                    None
+                }
+            }),
             Value::ServerError(error) if errors::is_wrong_type(&error) => Ok(None),
             Value::ServerError(error) => Err(errors::from_server(error)),
             other => Err(errors::unexpected(&other)),

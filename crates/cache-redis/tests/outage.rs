@@ -253,6 +253,34 @@ async fn dropped_calls_mix_up_no_replies() {
     }
 }
 
+/// A29: a connection that brings replies to earlier questions gives no wrong answer, and is replaced
+/// at the first of them.
+#[tokio::test]
+async fn repeated_replies_are_no_answers() {
+    let Some(server) = server_or_skip("repeated_replies_are_no_answers") else { return };
+    let relay = Relay::start(server.port()).await;
+    let tier = RedisTier::builder(&format!("redis://127.0.0.1:{}/", relay.port)).unwrap();
+    let tier = tier.connections(1).command_timeout(common::SLACK).build().unwrap();
+    let (a, b) = (key("a"), key("b"));
+    let values = [(a, entry("of a")), (b, entry("of b"))];
+    tier.put_many(&values).await.unwrap();
+
+    tier.get(&a).await.unwrap();
+    relay.repeat(0);
+    assert_eq!(tier.get(&b).await.unwrap().entry, None);
+    assert_eq!(tier.undecodable(), 1, "the reply to the question before was taken for the answer");
+    assert_eq!(tier.get(&b).await.unwrap().entry.unwrap().value.bytes, "of b", "not replaced");
+
+    tier.get_many(&[a, b]).await.unwrap();
+    relay.repeat(1);
+    let shifted = tier.get_many(&[b, a]).await.unwrap();
+    assert!(shifted.iter().all(|found| found.entry.is_none()), "{shifted:?}");
+    assert_eq!(tier.undecodable(), 3);
+    let found = tier.get_many(&[b, a]).await.unwrap();
+    assert_eq!(found[0].entry.as_ref().unwrap().value.bytes, "of b");
+    assert_eq!(found[1].entry.as_ref().unwrap().value.bytes, "of a");
+}
+
 /// F59: the password opens the door and is in no message, right or wrong.
 #[tokio::test]
 async fn the_password_is_never_told() {

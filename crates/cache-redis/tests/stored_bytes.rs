@@ -72,6 +72,35 @@ async fn damaged_records_are_counted_misses() {
     assert!(tier.get(&key).await.unwrap().entry.is_some(), "undamaged, it is read again");
 }
 
+/// A29: a record belongs to its key. Under another one it is a counted miss to every reader, and a put
+/// heals it.
+#[tokio::test]
+async fn a_record_under_another_key_is_a_miss() {
+    let Some(server) = server_or_skip("a_record_under_another_key_is_a_miss") else { return };
+    let (tier, mut outside) = (tier(&server), outside(&server).await);
+    let (a, b) = (key("a"), key("b"));
+    let (of_a, under_b) = (name("llmcache", &a), name("llmcache", &b));
+    tier.put(&a, &entry("of a")).await.unwrap();
+    let copied: u64 = ask(&mut outside, &["COPY", &of_a, &under_b]).await;
+    assert_eq!(copied, 1);
+
+    let found = tier.get(&b).await.unwrap();
+    assert_eq!(found.entry, None);
+    let both = tier.get_many(&[a, b]).await.unwrap();
+    assert!(both[0].entry.is_some());
+    assert_eq!(both[1], found);
+    assert_eq!(tier.undecodable(), 2);
+    assert_eq!(tier.ttl(&b).await.unwrap(), None);
+    assert!(!tier.remove(&b).await.unwrap(), "it was no entry of this key");
+    assert!(tier.get(&a).await.unwrap().entry.is_some());
+
+    let _: u64 = ask(&mut outside, &["COPY", &of_a, &under_b, "REPLACE"]).await;
+    let fence = tier.get(&b).await.unwrap().fence;
+    let outcome = tier.put_fenced(&b, &entry("of b"), fence).await.unwrap();
+    assert_eq!(outcome, PutFenced::Stored);
+    assert_eq!(tier.get(&b).await.unwrap().entry.unwrap().value.bytes, "of b");
+}
+
 /// A29: two format versions share one Redis: neither reads, purges or deletes the other's entries.
 #[tokio::test]
 async fn other_versions_are_skipped_and_spared() {

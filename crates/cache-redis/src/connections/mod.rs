@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::errors;
 use crate::random::Random;
+use crate::record::Undecodable;
 use crate::skew::Skew;
 
 /// The connections of one tier. Dropping it ends them and their keepers.
@@ -80,6 +81,12 @@ impl Call {
         self.repeat = false;
         self
     }
+}
+
+/// The connection that a reply came over.
+pub(crate) struct Via {
+    index: usize,
+    live: Arc<MultiplexedConnection>,
 }
 
 /// Something to send: one command, or several at once.
@@ -150,6 +157,15 @@ impl Connections {
         request: &R,
         call: Call,
     ) -> Result<R::Reply> {
+        self.exchange(request, call).await.map(|(reply, _)| reply)
+    }
+
+    /// The same, and over which connection the reply came.
+    pub(crate) async fn exchange<R: Request>(
+        self: &Arc<Self>,
+        request: &R,
+        call: Call,
+    ) -> Result<(R::Reply, Via)> {
         let mut used = None;
         let answer = async {
             loop {
@@ -157,7 +173,7 @@ impl Connections {
                 used = Some(index);
                 let error = match request.send(&mut (*live).clone()).await {
                     Err(error) if error.is_unrecoverable_error() => error,
-                    other => return other,
+                    other => return other.map(|reply| (reply, Via { index, live })),
                 };
                 self.slots[index].retire(&live);
                 if !call.repeat || !error.is_connection_dropped() {
@@ -174,6 +190,15 @@ impl Connections {
         match in_time {
             Ok(reply) => reply.map_err(errors::from_driver),
             Err(_) => Err(errors::timed_out(call.limit)),
+        }
+    }
+
+    /// Gives a connection up over which the record of another key came. Most likely its replies are
+    /// out of step with its requests; if somebody moved the record instead, a new one costs little.
+    pub(crate) fn judge(&self, via: &Via, reason: Undecodable) {
+        if reason == Undecodable::OtherKey {
+            tracing::warn!(address = %self.address, slot = via.index, "reply for another key");
+            self.slots[via.index].retire(&via.live);
         }
     }
 

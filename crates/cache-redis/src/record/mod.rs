@@ -1,6 +1,6 @@
 //! The stored form of an entry, byte by byte as `docs/entry-format.md` has it.
 //!
-//! A record is a fixed header of 76 bytes, the tags and the payload. Numbers are little-endian.
+//! A record is a fixed header of 92 bytes, the tags and the payload. Numbers are little-endian.
 //! Its times are on the server's clock; whoever calls this module has translated them.
 
 mod compress;
@@ -8,16 +8,20 @@ mod compress;
 mod tests;
 
 use bytes::Bytes;
-use cache_core::{CodecId, Entry, Fence, Payload, StoredEntry, Tag, TagStamp, Tags, Timestamp};
+use cache_core::{
+    CacheKey, CodecId, Entry, Fence, Payload, StoredEntry, Tag, TagStamp, Tags, Timestamp,
+};
 
 /// `Î` cut in half: no text in UTF-8 begins like this.
 const MAGIC: [u8; 4] = [0xCE, b'L', b'L', b'C'];
 /// The version of the format. The name of the Redis key carries it too (see [`crate::names`]).
 pub(crate) const VERSION: u8 = 1;
 /// The length of the header: what scripts read of a record to compare its version.
-pub(crate) const HEADER: usize = 76;
+pub(crate) const HEADER: usize = 92;
 /// Where the header has the 16 bytes of the fence; scripts know this number.
 pub(crate) const FENCE_AT: usize = 8;
+/// Where the header has the checksum of the bytes before it.
+const CHECKSUM_AT: usize = HEADER - 4;
 /// The fence of a value of another Redis type than string.
 pub(crate) const WRONG_TYPE: Fence = Fence(*b"redis wrong type");
 /// The longest payload that is written or believed, before compression: 64 MiB.
@@ -46,6 +50,8 @@ pub(crate) enum Undecodable {
     UnknownVersion(u8),
     #[error("its header is damaged")]
     Header,
+    #[error("it was stored under another key")]
+    OtherKey,
     #[error("it was cut short or extended")]
     Length,
     #[error("its payload is damaged")]
@@ -76,9 +82,10 @@ pub(crate) struct Header {
     payload_checksum: u32,
 }
 
-/// The record of `entry`, compressed if its payload is longer than `compress_above` and gets
+/// The record of `entry` under `key`, compressed if its payload is longer than `compress_above` and gets
 /// smaller by it.
 pub(crate) fn encode(
+    key: &CacheKey,
     entry: &StoredEntry,
     fence: Fence,
     compress_above: Option<usize>,
@@ -99,6 +106,7 @@ pub(crate) fn encode(
     let flags = if compressed.is_some() { COMPRESSED } else { 0 };
     record.extend_from_slice(&[VERSION, entry.value.codec.0, flags, 0]);
     record.extend_from_slice(&fence.0);
+    record.extend_from_slice(mark(key));
     for time in [entry.stored_at, entry.fresh_until, entry.expires_at] {
         record.extend_from_slice(&time.as_unix_millis().to_le_bytes());
     }
@@ -121,12 +129,18 @@ pub(crate) fn encode(
     Ok(record)
 }
 
-/// The record that remembers a removal at `now` until `until`.
-pub(crate) fn encode_tombstone(fence: Fence, now: Timestamp, until: Timestamp) -> Vec<u8> {
+/// The record that remembers a removal of `key` at `now` until `until`.
+pub(crate) fn encode_tombstone(
+    key: &CacheKey,
+    fence: Fence,
+    now: Timestamp,
+    until: Timestamp,
+) -> Vec<u8> {
     let mut record = Vec::with_capacity(HEADER);
     record.extend_from_slice(&MAGIC);
     record.extend_from_slice(&[VERSION, 0, TOMBSTONE, 0]);
     record.extend_from_slice(&fence.0);
+    record.extend_from_slice(mark(key));
     for time in [now, until, until] {
         record.extend_from_slice(&time.as_unix_millis().to_le_bytes());
     }
@@ -147,9 +161,16 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).expect("a payload is at most 64 MiB")
 }
 
-/// Reads a record. An uncompressed payload is not copied.
-pub(crate) fn decode(record: &Bytes) -> Result<Record, Undecodable> {
-    let header = Header::read(record)?;
+/// What binds a record to its key, so that one which got under another key, or came in reply to
+/// another question, is never taken for an answer. Half of the digest: nobody finds two keys that
+/// agree in 128 bits.
+fn mark(key: &CacheKey) -> &[u8; 16] {
+    key.as_bytes().first_chunk().expect("16 of 32 bytes")
+}
+
+/// Reads the record of `key`. An uncompressed payload is not copied.
+pub(crate) fn decode(key: &CacheKey, record: &Bytes) -> Result<Record, Undecodable> {
+    let header = Header::read(key, record)?;
     let tags_end = HEADER + header.tags * TAG;
     if record.len() != tags_end + header.stored_length {
         return Err(Undecodable::Length);
@@ -177,8 +198,8 @@ pub(crate) fn decode(record: &Bytes) -> Result<Record, Undecodable> {
 }
 
 impl Header {
-    /// Reads and checks the first [`HEADER`] bytes of a record.
-    pub(crate) fn read(record: &[u8]) -> Result<Self, Undecodable> {
+    /// Reads and checks the first [`HEADER`] bytes of the record of `key`.
+    pub(crate) fn read(key: &CacheKey, record: &[u8]) -> Result<Self, Undecodable> {
         let head = record.first_chunk::<HEADER>().ok_or(Undecodable::Foreign)?;
         if !record.starts_with(&MAGIC) {
             return Err(Undecodable::Foreign);
@@ -186,20 +207,23 @@ impl Header {
         if head[4] != VERSION {
             return Err(Undecodable::UnknownVersion(head[4]));
         }
-        if crc32fast::hash(&head[..72]) != u32_at(head, 72) {
+        if crc32fast::hash(&head[..CHECKSUM_AT]) != u32_at(head, CHECKSUM_AT) {
             return Err(Undecodable::Header);
+        }
+        if head[24..40] != *mark(key) {
+            return Err(Undecodable::OtherKey);
         }
         let header = Self {
             codec: CodecId(head[5]),
             flags: head[6],
-            stored_at: time_at(head, 24),
-            fresh_until: time_at(head, 32),
-            expires_at: time_at(head, 40),
-            weight: u64_at(head, 48),
-            tags: u32_at(head, 56) as usize,
-            stored_length: u32_at(head, 60) as usize,
-            payload_length: u32_at(head, 64) as usize,
-            payload_checksum: u32_at(head, 68),
+            stored_at: time_at(head, 40),
+            fresh_until: time_at(head, 48),
+            expires_at: time_at(head, 56),
+            weight: u64_at(head, 64),
+            tags: u32_at(head, 72) as usize,
+            stored_length: u32_at(head, 76) as usize,
+            payload_length: u32_at(head, 80) as usize,
+            payload_checksum: u32_at(head, 84),
         };
         header.checked(head[7])
     }

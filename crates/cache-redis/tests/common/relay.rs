@@ -1,4 +1,5 @@
-//! A TCP relay in front of a server, that can hold back what one of its connections sends.
+//! A TCP relay in front of a server, that can hold back what one of its connections sends, or repeat
+//! what it was sent.
 
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ pub(crate) struct Relay {
     pub(crate) port: u16,
     /// Which connection is held back, by the order in which they came.
     held: Arc<watch::Sender<Option<usize>>>,
+    /// Which connection gets every reply again before the next one.
+    repeated: Arc<watch::Sender<Option<usize>>>,
 }
 
 impl Relay {
@@ -17,19 +20,25 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let held = Arc::new(watch::Sender::new(None));
-        let holds = Arc::clone(&held);
+        let repeated = Arc::new(watch::Sender::new(None));
+        let (holds, repeats) = (Arc::clone(&held), Arc::clone(&repeated));
         tokio::spawn(async move {
             let mut connections = 0;
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass_on(client, server, connections, holds.subscribe()));
+                let (held, repeated) = (holds.subscribe(), repeats.subscribe());
+                tokio::spawn(pass_on(client, server, connections, held, repeated));
                 connections += 1;
             }
         });
-        Self { port, held }
+        Self { port, held, repeated }
     }
 
     pub(crate) fn hold(&self, connection: impl Into<Option<usize>>) {
         self.held.send_replace(connection.into());
+    }
+
+    pub(crate) fn repeat(&self, connection: impl Into<Option<usize>>) {
+        self.repeated.send_replace(connection.into());
     }
 }
 
@@ -38,11 +47,24 @@ async fn pass_on(
     server: u16,
     index: usize,
     mut held: watch::Receiver<Option<usize>>,
+    repeated: watch::Receiver<Option<usize>>,
 ) {
     let server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server runs");
     let (mut requests, mut to_client) = client.into_split();
     let (mut replies, mut to_server) = server.into_split();
-    let back = tokio::spawn(async move { tokio::io::copy(&mut replies, &mut to_client).await });
+    let back = tokio::spawn(async move {
+        let (mut buffer, mut last) = ([0; 4096], Vec::new());
+        while let Ok(read @ 1..) = replies.read(&mut buffer).await {
+            let mut reply = buffer[..read].to_vec();
+            if *repeated.borrow() == Some(index) {
+                reply.splice(0..0, last);
+            }
+            last = buffer[..read].to_vec();
+            if to_client.write_all(&reply).await.is_err() {
+                break;
+            }
+        }
+    });
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = requests.read(&mut buffer).await {
         if held.wait_for(|held| *held != Some(index)).await.is_err() {
