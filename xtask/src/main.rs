@@ -19,6 +19,7 @@ use clap::Parser;
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Verb {
     Demo(demo::Demo),
+    Provider(demo::Provider),
     Test(test::Test),
     /// Run everything that continuous integration runs, in its order; stops at the first failure.
     Ci,
@@ -31,6 +32,7 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Verb::parse() {
         Verb::Demo(demo) => demo.run(),
+        Verb::Provider(provider) => provider.run(),
         Verb::Test(test) => test.run(),
         Verb::Ci => ci::ci(),
         Verb::Bench(bench) => bench.run(),
