@@ -26,11 +26,13 @@
 //! Those of [`RemoteTier`](cache_core::RemoteTier), proved against a real server by the suite of
 //! `cache-conformance`. Beyond them:
 //!
-//! * **One round trip** for every call, batches included; `purge` pages.
+//! * **One round trip** for every call, batches included; `purge` pages. (A second one when the server
+//!   does not know the script yet.)
 //! * **Nothing that was removed comes back.** Every write gives its key a random version in the
 //!   header of the entry, a removal leaves a tombstone with one, and
 //!   [`put_fenced`](cache_core::RemoteTier::put_fenced) compares and stores in one script. A fenced
 //!   put is also refused when what was read has expired in the meantime.
+//! * **Nothing comes late.** The server refuses a write that reaches it when its time limit is over.
 //! * **Clocks do not matter.** Times are kept on the server's clock, and translated.
 //! * **The stored bytes describe themselves** (`docs/entry-format.md`). What is damaged, foreign or
 //!   of another version is a miss, counted by [`RedisTier::undecodable`], and never deleted for it.

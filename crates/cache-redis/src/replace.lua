@@ -1,7 +1,15 @@
--- Puts a record in the place of what is under KEYS[1], if that has the version ARGV[1].
--- ARGV: the version ('' for any), the record, its life in milliseconds.
--- Returns the first 92 bytes of what was replaced ('' if there was nothing, '?' if it was of
--- another type or empty), or nil if the version is another one and nothing was done.
+-- Puts a record in the place of what is under KEYS[1].
+-- ARGV: the version that this must have ('' for any; '*' for any, and do not say what was there),
+-- the record, its life in milliseconds, and the last moment at which to do it, in milliseconds of
+-- the server's clock ('' for whenever).
+-- Returns 0 if it is too late and nil if the version is another one; nothing was done then. Else OK
+-- for '*', and the first 92 bytes of what was replaced ('' if there was nothing, '?' if it was of
+-- another type or empty).
+if ARGV[4] ~= '' then
+  local now = redis.call('TIME')
+  if now[1] * 1000 + math.floor(now[2] / 1000) > tonumber(ARGV[4]) then return 0 end
+end
+if ARGV[1] == '*' then return redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 local old = redis.pcall('GETRANGE', KEYS[1], 0, 91)
 local version
 if type(old) == 'table' then

@@ -1,11 +1,11 @@
-//! The one script: compare the version of a key and replace what is there, atomically.
+//! The one script: compare the version of a key and the time, and replace what is there, atomically.
 //!
 //! One key, so it runs in Cluster as it is. Sent by its digest (`EVALSHA`); a server that does not
 //! know it yet, or was told `SCRIPT FLUSH`, is sent its text.
 
 use std::sync::{Arc, LazyLock};
 
-use cache_core::{CacheKey, Fence, Result};
+use cache_core::{CacheKey, Fence, Result, Timestamp};
 use redis::{Pipeline, ServerErrorKind, Value};
 
 use crate::connections::{Call, Connections, Via};
@@ -16,16 +16,41 @@ const TEXT: &str = include_str!("replace.lua");
 static DIGEST: LazyLock<String> =
     LazyLock::new(|| sha1_smol::Sha1::from(TEXT).digest().to_string());
 
+/// The reply to a job that came too late.
+const LATE: Value = Value::Int(0);
+
 /// One run of the script.
 #[derive(Debug)]
 pub(crate) struct Replace {
     pub(crate) key: CacheKey,
     pub(crate) name: Vec<u8>,
-    /// The version that the key must have; `None` for any.
-    pub(crate) expected: Option<Fence>,
+    pub(crate) over: Over,
+    /// The last moment at which the server may do it, on its clock; `None` for whenever.
+    pub(crate) not_after: Option<Timestamp>,
     pub(crate) record: Vec<u8>,
     /// What Redis is told to keep the record for, in milliseconds.
     pub(crate) life: u64,
+}
+
+/// What may be replaced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Over {
+    /// Anything, which is reported.
+    Any,
+    /// Anything, which nobody asks for: the cheapest.
+    Unseen,
+    /// This version.
+    Version(Fence),
+}
+
+impl Over {
+    fn as_argument(&self) -> &[u8] {
+        match self {
+            Self::Any => b"",
+            Self::Unseen => b"*",
+            Self::Version(fence) => &fence.0,
+        }
+    }
 }
 
 /// What a run found.
@@ -33,6 +58,8 @@ pub(crate) struct Replace {
 pub(crate) enum Replaced {
     /// Another version: nothing was done.
     Superseded,
+    /// Nobody looked; the record is stored.
+    Unseen,
     /// Nothing was there; the record is stored.
     Nothing,
     /// A record with this header was there; the new one is stored in its place.
@@ -42,6 +69,10 @@ pub(crate) enum Replaced {
 }
 
 /// Runs the script for every job, in one round trip.
+///
+/// # Errors
+///
+/// [`Error::TimedOut`](cache_core::Error::TimedOut) also if a job reached the server too late.
 pub(crate) async fn run(
     connections: &Arc<Connections>,
     jobs: &[Replace],
@@ -61,6 +92,11 @@ pub(crate) async fn run(
             replies[index] = answer;
         }
     }
+    if replies.contains(&LATE) {
+        // Held up on the way, or the clocks have moved apart: the keeper compares them.
+        connections.look_after(&via);
+        return Err(errors::timed_out(call.limit()));
+    }
     let read = |(job, reply): (&Replace, Value)| Replaced::read(connections, &via, &job.key, reply);
     jobs.iter().zip(replies).map(read).collect()
 }
@@ -68,15 +104,17 @@ pub(crate) async fn run(
 fn pipeline(verb: &str, script: &str, jobs: &[Replace], which: &[usize]) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(which.len());
     for job in which.iter().map(|&index| &jobs[index]) {
-        let expected: &[u8] = job.expected.as_ref().map_or(&[], |fence| &fence.0);
+        let not_after =
+            job.not_after.map_or_else(String::new, |time| time.as_unix_millis().to_string());
         pipeline
             .cmd(verb)
             .arg(script)
             .arg(1)
             .arg(&job.name)
-            .arg(expected)
+            .arg(job.over.as_argument())
             .arg(&job.record)
-            .arg(job.life);
+            .arg(job.life)
+            .arg(not_after);
     }
     pipeline
 }
@@ -85,6 +123,7 @@ impl Replaced {
     fn read(connections: &Connections, via: &Via, key: &CacheKey, reply: Value) -> Result<Self> {
         match reply {
             Value::Nil => Ok(Self::Superseded),
+            Value::Okay => Ok(Self::Unseen),
             Value::BulkString(old) if old.is_empty() => Ok(Self::Nothing),
             Value::BulkString(old) => Ok(match Header::read(key, &old) {
                 Ok(header) => Self::Record(header),

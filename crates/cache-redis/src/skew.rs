@@ -1,10 +1,14 @@
 //! Times on the server's clock, so that hosts whose clocks differ agree on every entry's end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use cache_core::{Clock, StoredEntry, Timestamp};
+
+/// What a write may be late by the server's clock beyond its time limit: more than the usual error
+/// in what is known of that clock, which would refuse writes that are in time.
+const TOLERANCE: Duration = Duration::from_millis(10);
 
 /// The local clock and how far the server's is ahead of it.
 #[derive(Debug)]
@@ -12,40 +16,76 @@ pub(crate) struct Skew {
     clock: Arc<dyn Clock>,
     /// Server time minus local time, in milliseconds.
     ahead: AtomicI64,
+    /// Server time minus what has passed since `start`, in milliseconds: good for the near future,
+    /// whatever is done to the local clock.
+    at_start: AtomicI64,
+    start: Instant,
+    measured: AtomicBool,
 }
 
-/// One measurement: the server's time, and the local time before it was asked and after it answered.
+/// One measurement: the server's time, and when it was asked and answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    pub(crate) asked: Timestamp,
+    /// The local time when it was asked.
+    pub(crate) local: Timestamp,
+    pub(crate) asked: Instant,
     pub(crate) server: Timestamp,
-    pub(crate) answered: Timestamp,
+    pub(crate) answered: Instant,
 }
 
 impl Sample {
     /// How long the answer took, in milliseconds: twice the largest possible error.
     pub(crate) fn round_trip(&self) -> i64 {
-        millis(self.answered).saturating_sub(millis(self.asked))
+        whole_millis(self.answered.saturating_duration_since(self.asked))
     }
 
     /// Cristian's algorithm (1989): the server read its clock in the middle of the round trip.
-    fn ahead(&self) -> i64 {
-        millis(self.server).saturating_sub(millis(self.asked) + self.round_trip() / 2)
+    fn ahead_of(&self, asked: i64) -> i64 {
+        millis(self.server).saturating_sub(asked.saturating_add(self.round_trip() / 2))
     }
 }
 
 impl Skew {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ahead: AtomicI64::new(0) }
+        Self {
+            clock,
+            ahead: AtomicI64::new(0),
+            at_start: AtomicI64::new(0),
+            start: Instant::now(),
+            measured: AtomicBool::new(false),
+        }
     }
 
     /// Takes a measurement over, if it says more than its own error: times that are written and
     /// read back should be equal, not off by a millisecond each way.
     pub(crate) fn observe(&self, sample: &Sample) {
-        let (known, measured) = (self.ahead.load(Ordering::Relaxed), sample.ahead());
-        if measured.abs_diff(known) > sample.round_trip().unsigned_abs() / 2 + 2 {
-            self.ahead.store(measured, Ordering::Relaxed);
+        let since_start = whole_millis(sample.asked.saturating_duration_since(self.start));
+        for (known, asked) in [(&self.ahead, millis(sample.local)), (&self.at_start, since_start)] {
+            let measured = sample.ahead_of(asked);
+            let differs = measured.abs_diff(known.load(Ordering::Relaxed));
+            if differs > sample.round_trip().unsigned_abs() / 2 + 2 {
+                known.store(measured, Ordering::Relaxed);
+            }
         }
+        // Pairs with the load in `is_measured`: who sees it sees what was measured.
+        self.measured.store(true, Ordering::Release);
+    }
+
+    /// Whether the server's clock was ever read.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.measured.load(Ordering::Acquire)
+    }
+
+    /// The moment on the server's clock after which a write is late that may take `limit` from now
+    /// on. Reckoned from what has passed since the measurement, not from the local clock, so that
+    /// setting that one refuses no write.
+    pub(crate) fn not_after(&self, limit: Duration) -> Timestamp {
+        let now = self
+            .at_start
+            .load(Ordering::Relaxed)
+            .saturating_add(whole_millis(self.start.elapsed()));
+        let now = Timestamp::from_unix_millis(u64::try_from(now).unwrap_or(0));
+        now.saturating_add(limit).saturating_add(TOLERANCE)
     }
 
     /// Now, on the local clock.
@@ -108,6 +148,10 @@ fn shift(time: Timestamp, by: i64) -> Timestamp {
     Timestamp::from_unix_millis(time.as_unix_millis().saturating_add_signed(by))
 }
 
+fn whole_millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_unix_millis()).unwrap_or(i64::MAX)
 }
@@ -123,8 +167,14 @@ mod tests {
 
     fn skew_at(local: Timestamp, server: Timestamp) -> Skew {
         let skew = Skew::new(Arc::new(ManualClock::at(local)));
-        skew.observe(&Sample { asked: local, server, answered: local });
+        skew.observe(&sample(local, server));
         skew
+    }
+
+    /// One that took no time.
+    fn sample(local: Timestamp, server: Timestamp) -> Sample {
+        let now = Instant::now();
+        Sample { local, asked: now, server, answered: now }
     }
 
     fn entry(now: Timestamp) -> StoredEntry {
@@ -181,16 +231,29 @@ mod tests {
         assert_eq!(skew.to_local(stored).unwrap(), eternal);
     }
 
+    /// The end of a write is told by the server's clock, and no setting of the local one moves it.
+    #[test]
+    fn lateness_is_told_by_the_server_s_clock() {
+        let server = Timestamp::from_unix_millis(1_800_000_000_000);
+        let clock = Arc::new(ManualClock::at(server.saturating_add(HOUR)));
+        let skew = Skew::new(clock.clone());
+        assert!(!skew.is_measured());
+        skew.observe(&sample(clock.now(), server));
+        assert!(skew.is_measured());
+        clock.advance(HOUR);
+        let earliest = server.saturating_add(HOUR + TOLERANCE);
+        let not_after = skew.not_after(HOUR);
+        assert!(not_after >= earliest, "{not_after:?}");
+        let latest = earliest.saturating_add(Duration::from_secs(60)); // what this test took
+        assert!(not_after <= latest, "{not_after:?}");
+    }
+
     /// A measurement within its own error changes nothing; a better one does.
     #[test]
     fn small_differences_are_noise() {
         let now = Timestamp::from_unix_millis(1_800_000_000_000);
         let skew = skew_at(now, now);
-        let late = |by| Sample {
-            asked: now,
-            server: now.saturating_add(Duration::from_millis(by)),
-            answered: now,
-        };
+        let late = |by| sample(now, now.saturating_add(Duration::from_millis(by)));
         skew.observe(&late(2));
         assert_eq!(skew.server_now(), now);
         skew.observe(&late(5));

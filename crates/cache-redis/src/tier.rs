@@ -14,13 +14,13 @@ use cache_core::{
 use redis::{Cmd, Pipeline, Value};
 
 use crate::config::{ConfigError, RedisBuilder};
-use crate::connections::{Call, Connections, Via, first_error};
+use crate::connections::{Call, Connections, Via};
 use crate::errors;
 use crate::names::Names;
 use crate::purge;
 use crate::random::Random;
 use crate::record::{self, Header, Record, Undecodable};
-use crate::script::{self, Replace, Replaced};
+use crate::script::{self, Over, Replace, Replaced};
 use crate::skew::Skew;
 
 /// Redis refuses times to live that overflow its clock; nothing needs to live for longer.
@@ -118,12 +118,21 @@ impl RedisTier {
         self.shared.connections.send(command, call).await
     }
 
-    /// The name, record and life in milliseconds to store for `entry`; those of a removal if its
-    /// time is up.
-    fn prepare(&self, key: &CacheKey, entry: &StoredEntry) -> Result<Replace> {
+    /// What stores `entry` `over` what is there; a removal if its time is up.
+    ///
+    /// Refused by the server when it comes later than `call` may take: its caller was told that it
+    /// failed, and what was written since by another connection must stay.
+    fn prepare(
+        &self,
+        key: &CacheKey,
+        entry: &StoredEntry,
+        over: Over,
+        call: Call,
+    ) -> Result<Replace> {
         let shared = &self.shared;
+        let not_after = Some(shared.skew.not_after(call.limit()));
         let Some((stored, life)) = shared.skew.to_server(entry) else {
-            return Ok(self.tombstone(key));
+            return Ok(Replace { not_after, ..self.tombstone(key, over) });
         };
         let fence = shared.random.fence();
         let record = record::encode(key, &stored, fence, shared.limits.compress_above)
@@ -131,20 +140,23 @@ impl RedisTier {
         Ok(Replace {
             key: *key,
             name: shared.names.name(key),
-            expected: None,
+            over,
+            not_after,
             record,
             life: whole_millis(life.min(LONGEST_LIFE)),
         })
     }
 
-    fn tombstone(&self, key: &CacheKey) -> Replace {
+    /// What removes `key`. Never late: a removal that its caller gave up on does no harm.
+    fn tombstone(&self, key: &CacheKey, over: Over) -> Replace {
         let shared = &self.shared;
         let (now, memory) = (shared.skew.server_now(), shared.limits.fence_memory);
         let until = now.saturating_add(memory.min(LONGEST_LIFE));
         Replace {
             key: *key,
             name: shared.names.name(key),
-            expected: None,
+            over,
+            not_after: None,
             record: record::encode_tombstone(key, shared.random.fence(), now, until),
             life: whole_millis(memory.min(LONGEST_LIFE)),
         }
@@ -247,29 +259,23 @@ impl RemoteTier for RedisTier {
     }
 
     async fn put(&self, key: &CacheKey, entry: &StoredEntry) -> Result<()> {
-        let job = self.prepare(key, entry)?;
-        let mut set = redis::cmd("SET");
-        set.arg(job.name).arg(job.record).arg("PX").arg(job.life);
-        match self.send(&set, self.call().about(key)).await? {
-            Value::Okay => Ok(()),
-            Value::ServerError(error) => Err(errors::from_server(error)),
-            other => Err(errors::unexpected(&other)),
-        }
+        let call = self.call().about(key);
+        self.shared.connections.clock_known(call).await?;
+        let job = self.prepare(key, entry, Over::Unseen, call)?;
+        self.replace_one(job, call).await.map(drop)
     }
 
     async fn put_many(&self, entries: &[(CacheKey, StoredEntry)]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut sets = Pipeline::with_capacity(entries.len());
-        for (key, entry) in entries {
-            let job = self.prepare(key, entry)?;
-            sets.cmd("SET").arg(job.name).arg(job.record).arg("PX").arg(job.life);
-        }
         let call = self.batch(entries.len());
         let connections = &self.shared.connections;
-        let replies = connections.send(&sets, call).await?;
-        first_error(&replies).map_or(Ok(()), Err)
+        connections.clock_known(call).await?;
+        let job =
+            |(key, entry): &(CacheKey, StoredEntry)| self.prepare(key, entry, Over::Unseen, call);
+        let jobs = entries.iter().map(job).collect::<Result<Vec<_>>>()?;
+        script::run(connections, &jobs, call).await.map(drop)
     }
 
     async fn put_fenced(
@@ -278,9 +284,10 @@ impl RemoteTier for RedisTier {
         entry: &StoredEntry,
         fence: Fence,
     ) -> Result<PutFenced> {
-        let mut job = self.prepare(key, entry)?;
-        job.expected = Some(fence);
-        Ok(match self.replace_one(job, self.call().about(key).sent_once()).await? {
+        let call = self.call().about(key).sent_once();
+        self.shared.connections.clock_known(call).await?;
+        let job = self.prepare(key, entry, Over::Version(fence), call)?;
+        Ok(match self.replace_one(job, call).await? {
             Replaced::Superseded => PutFenced::Superseded,
             _ => PutFenced::Stored,
         })
@@ -288,7 +295,8 @@ impl RemoteTier for RedisTier {
 
     async fn remove(&self, key: &CacheKey) -> Result<bool> {
         // Removing twice is removing. Only whether an entry was there may then go untold.
-        let replaced = self.replace_one(self.tombstone(key), self.call().about(key)).await?;
+        let job = self.tombstone(key, Over::Any);
+        let replaced = self.replace_one(job, self.call().about(key)).await?;
         Ok(self.was_live(&replaced))
     }
 
@@ -296,7 +304,7 @@ impl RemoteTier for RedisTier {
         if keys.is_empty() {
             return Ok(0);
         }
-        let jobs: Vec<_> = keys.iter().map(|key| self.tombstone(key)).collect();
+        let jobs: Vec<_> = keys.iter().map(|key| self.tombstone(key, Over::Any)).collect();
         let call = self.batch(keys.len());
         let found = script::run(&self.shared.connections, &jobs, call).await?;
         Ok(found.iter().map(|one| u64::from(self.was_live(one))).sum())
@@ -306,8 +314,7 @@ impl RemoteTier for RedisTier {
         if fence == Fence::ABSENT {
             return Ok(false); // there is nothing to remove at that version
         }
-        let mut job = self.tombstone(key);
-        job.expected = Some(fence);
+        let job = self.tombstone(key, Over::Version(fence));
         let replaced = self.replace_one(job, self.call().about(key).sent_once()).await?;
         Ok(matches!(replaced, Replaced::Foreign) || self.was_live(&replaced))
     }

@@ -9,7 +9,7 @@ use cache_core::{Error, RemoteTier as _};
 use cache_redis::RedisTier;
 use common::relay::Relay;
 use common::{builder, entry, key, outside, tier, until_it_answers};
-use testbed::redis::{RedisServerOptions, server_or_skip, server_with_or_skip};
+use testbed::redis::{RedisServer, RedisServerOptions, server_or_skip, server_with_or_skip};
 
 const LIMIT: Duration = Duration::from_millis(100);
 /// What a busy machine may add to a time limit.
@@ -393,4 +393,50 @@ async fn a_late_write_does_not_undo_a_removal() {
         assert_eq!(observer.get(&key).await.unwrap().entry, None, "round {round}");
     }
     assert!(put_late > 0, "no write was late, so nothing was shown");
+}
+
+/// A34: a write that timed out and reaches the server long after its connection was replaced undoes
+/// nothing that was confirmed since, neither a removal nor a later write.
+#[tokio::test]
+async fn a_very_late_write_undoes_nothing() {
+    let Some(server) = server_or_skip("a_very_late_write_undoes_nothing") else { return };
+    let relay = Relay::start(server.port()).await;
+    let late = RedisTier::builder(&format!("redis://127.0.0.1:{}/", relay.port)).unwrap();
+    let late = late.connections(1).command_timeout(LIMIT).connect_timeout(2 * LIMIT);
+    let late = late.build().unwrap();
+    let observer = tier(&server);
+    observer.put(&key("any"), &entry("the script is known")).await.unwrap();
+    until_it_answers(&late).await;
+    for (connection, in_batch, later) in
+        [(0, false, None), (1, false, Some("new")), (2, true, None), (3, true, Some("new"))]
+    {
+        let key = key(&connection.to_string());
+        relay.hold(connection);
+        let put = match in_batch {
+            true => late.put_many(&[(key, entry("old"))]).await,
+            false => late.put(&key, &entry("old")).await,
+        };
+        assert!(matches!(put, Err(Error::TimedOut { .. })), "{put:?}");
+        until_it_answers(&late).await; // over the next connection
+        match later {
+            Some(value) => late.put(&key, &entry(value)).await.unwrap(),
+            None => drop(late.remove(&key).await.unwrap()),
+        }
+        let runs = script_runs(&server);
+        relay.hold(None);
+        let since = Instant::now();
+        while script_runs(&server) == runs {
+            assert!(since.elapsed() < common::SLACK, "the late write never came");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let found = observer.get(&key).await.unwrap().entry;
+        assert_eq!(found.map(|found| found.value.bytes), later.map(Into::into), "{connection}");
+    }
+}
+
+/// How many scripts `server` has run.
+fn script_runs(server: &RedisServer) -> u64 {
+    let stats = server.command("INFO commandstats").unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }

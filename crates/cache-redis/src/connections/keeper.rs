@@ -89,14 +89,15 @@ impl Link {
 
     /// Asks for the server's time: a sign of life and a measurement in one.
     async fn sample(&self, connection: &MultiplexedConnection) -> RedisResult<Sample> {
-        let asked = self.skew.local_now();
+        let (local, asked) = (self.skew.local_now(), Instant::now().into_std());
         let (seconds, micros): (u64, u64) =
             redis::cmd("TIME").query_async(&mut connection.clone()).await?;
         let server = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
         Ok(Sample {
+            local,
             asked,
             server: Timestamp::from_unix_millis(server),
-            answered: self.skew.local_now(),
+            answered: Instant::now().into_std(),
         })
     }
 

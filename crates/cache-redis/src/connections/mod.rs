@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use cache_core::{CacheKey, Error, Result};
+use cache_core::{CacheKey, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::Notify;
@@ -66,6 +66,11 @@ impl Call {
     /// One that may take `limit` from now on in all, however many steps it has.
     pub(crate) fn new(limit: Duration) -> Self {
         Self { limit, until: Instant::now() + limit, lane: None, repeat: true }
+    }
+
+    /// How long it may take in all.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// One about `key`. All of a key go over one connection for as long as that lasts, so a write
@@ -193,6 +198,22 @@ impl Connections {
         }
     }
 
+    /// Waits until the server's clock has been read once, which every connection begins with.
+    pub(crate) async fn clock_known(self: &Arc<Self>, call: Call) -> Result<()> {
+        if self.skew.is_measured() {
+            return Ok(());
+        }
+        match tokio::time::timeout_at(call.until, self.acquire(call.lane)).await {
+            Ok(connected) => connected.map(|_| ()).map_err(errors::from_driver),
+            Err(_) => Err(errors::timed_out(call.limit)),
+        }
+    }
+
+    /// Has the keeper look at a connection and at the clocks now.
+    pub(crate) fn look_after(&self, via: &Via) {
+        self.slots[via.index].wake.notify_one();
+    }
+
     /// Gives a connection up over which the record of another key came. Most likely its replies are
     /// out of step with its requests; if somebody moved the record instead, a new one costs little.
     pub(crate) fn judge(&self, via: &Via, reason: Undecodable) {
@@ -286,12 +307,4 @@ impl Slot {
             self.wake.notify_one();
         }
     }
-}
-
-/// Turns the outcome of many commands into the first error among them, if any.
-pub(crate) fn first_error(replies: &[Value]) -> Option<Error> {
-    replies.iter().find_map(|reply| match reply {
-        Value::ServerError(error) => Some(errors::from_server(error.clone())),
-        _ => None,
-    })
 }
