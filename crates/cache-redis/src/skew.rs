@@ -10,6 +10,10 @@ use cache_core::{Clock, StoredEntry, Timestamp};
 /// in what is known of that clock, which would refuse writes that are in time.
 const TOLERANCE: Duration = Duration::from_millis(10);
 
+/// How far in the future an entry may say that it was stored, for what hosts are wrong by. One from
+/// further on is of a clock that was set since, and nobody can tell how old it is.
+const BELIEVED: Duration = Duration::from_secs(1);
+
 /// The local clock and how far the server's is ahead of it.
 #[derive(Debug)]
 pub(crate) struct Skew {
@@ -113,11 +117,21 @@ impl Skew {
         (!left.is_zero()).then(|| (moved(stored, ahead), left))
     }
 
-    /// `entry`, as it was stored, with its times on the local clock; `None` if its time is up.
+    /// What is left at `now`, on the server's clock, of what was stored and expires at these times
+    /// on it; zero if that was stored too far in the future to be believed.
+    pub(crate) fn left(stored_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Duration {
+        if stored_at.saturating_since(now) > BELIEVED {
+            return Duration::ZERO;
+        }
+        expires_at.saturating_since(now.max(stored_at))
+    }
+
+    /// `entry`, as it was stored, with its times on the local clock; `None` if its time is up, or
+    /// if it was stored too far in the future to be believed.
     pub(crate) fn to_local(&self, entry: StoredEntry) -> Option<StoredEntry> {
         let ahead = self.ahead.load(Ordering::Relaxed);
         let now = shift(self.local_now(), ahead);
-        if entry.is_expired(now) {
+        if Self::left(entry.stored_at, entry.expires_at, now).is_zero() {
             return None;
         }
         let back = ahead.saturating_add(premature(&entry, now));
@@ -128,7 +142,8 @@ impl Skew {
 /// How far into the future an entry says that it was stored, in milliseconds.
 ///
 /// Such an entry counts as stored just now, so that it never gets more than the life it was given,
-/// however wrong the clock of its writer was.
+/// however wrong the clock of its writer was. That holds once, when it is written. Whoever reads it
+/// would begin its life again each time, and so believes no more than a small difference.
 fn premature(entry: &StoredEntry, now: Timestamp) -> i64 {
     millis(entry.stored_at).saturating_sub(millis(now)).max(0)
 }
@@ -199,16 +214,32 @@ mod tests {
         assert_eq!(writer.to_local(stored).unwrap(), entry(slow));
     }
 
-    /// A26: an entry from the future gets the life it was given, not more.
+    /// A26: an entry from the future gets the life it was given, not more, when it is written.
     #[test]
     fn the_future_lengthens_no_life() {
         let now = Timestamp::from_unix_millis(1_800_000_000_000);
+        let writer = skew_at(now, now);
+        let (stored, left) = writer.to_server(&entry(now.saturating_add(HOUR))).unwrap();
+        assert_eq!(left, HOUR);
+        assert_eq!(stored.stored_at, now);
+    }
+
+    /// A26: nor is its life begun again at every read of it: beyond what clocks are wrong by, nobody
+    /// knows when it was stored, so it is a miss.
+    #[test]
+    fn what_was_stored_in_the_future_is_not_believed() {
+        let now = Timestamp::from_unix_millis(1_800_000_000_000);
         let reader = skew_at(now, now);
-        let read = reader.to_local(entry(now.saturating_add(HOUR))).unwrap();
+        let read = reader.to_local(entry(now.saturating_add(BELIEVED))).unwrap();
         assert_eq!(read.remaining(now), HOUR);
         assert_eq!(read.stored_at, now);
-        let (_, left) = reader.to_server(&entry(now.saturating_add(HOUR))).unwrap();
-        assert_eq!(left, HOUR);
+
+        let beyond = now.saturating_add(BELIEVED + Duration::from_millis(1));
+        assert_eq!(reader.to_local(entry(beyond)), None);
+        let mut eternal = entry(beyond);
+        (eternal.fresh_until, eternal.expires_at) = (Timestamp::MAX, Timestamp::MAX);
+        assert_eq!(reader.to_local(eternal), None);
+        assert_eq!(Skew::left(beyond, beyond.saturating_add(HOUR), now), Duration::ZERO);
     }
 
     #[test]

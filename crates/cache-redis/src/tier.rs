@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cache_core::{
     CacheKey, Capabilities, Error, Fence, Lookup, PutFenced, RemoteTier, Result, StoredEntry,
-    Timestamp,
 };
 use redis::{Cmd, Pipeline, Value};
 
@@ -201,9 +200,8 @@ impl RedisTier {
 
     /// What is left of a live entry with this header; `None` if it is none.
     fn left(&self, header: &Header) -> Option<Duration> {
-        let now: Timestamp = self.shared.skew.server_now();
-        let whole = header.expires_at().saturating_since(header.stored_at());
-        let left = header.expires_at().saturating_since(now).min(whole);
+        let now = self.shared.skew.server_now();
+        let left = Skew::left(header.stored_at(), header.expires_at(), now);
         (!header.is_tombstone() && !left.is_zero()).then_some(left)
     }
 

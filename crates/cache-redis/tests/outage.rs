@@ -412,9 +412,10 @@ async fn a_very_late_write_undoes_nothing() {
     {
         let key = key(&connection.to_string());
         relay.hold(connection);
-        let put = match in_batch {
-            true => late.put_many(&[(key, entry("old"))]).await,
-            false => late.put(&key, &entry("old")).await,
+        let put = if in_batch {
+            late.put_many(&[(key, entry("old"))]).await
+        } else {
+            late.put(&key, &entry("old")).await
         };
         assert!(matches!(put, Err(Error::TimedOut { .. })), "{put:?}");
         until_it_answers(&late).await; // over the next connection
@@ -436,7 +437,7 @@ async fn a_very_late_write_undoes_nothing() {
 
 /// How many scripts `server` has run.
 fn script_runs(server: &RedisServer) -> u64 {
-    let stats = server.command("INFO commandstats").unwrap();
+    let stats = server.command("INFO commandstats").expect("it runs");
     let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
     line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }

@@ -253,6 +253,58 @@ async fn wrong_clocks_do_not_matter() {
     assert!(left <= ttl && left > ttl / 2, "{left:?}");
 }
 
+/// A26: what was stored before the server's clock was set back is a miss to everyone who comes new, not
+/// an entry whose life begins again.
+#[tokio::test]
+async fn the_life_of_an_entry_from_the_future_is_not_begun_again() {
+    let Some(server) = server_or_skip("the_life_of_an_entry_from_the_future_is_not_begun_again")
+    else {
+        return;
+    };
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let writer = builder(&server).clock(clock.clone()).build().unwrap();
+    writer.ping().await.unwrap(); // it has compared the clocks
+    // Its own clock going forward is the same to it as the server's going back.
+    clock.advance(Duration::from_secs(3_600));
+    let ttl = Lifetime::new(Duration::from_secs(600));
+    writer.put(&key("k"), &Entry::new(entry("v").value, clock.now(), ttl)).await.unwrap();
+
+    let reader = tier(&server);
+    let found = reader.get(&key("k")).await.unwrap();
+    assert_eq!(found.entry, None);
+    assert_eq!(reader.undecodable(), 0, "it is whole, and its time is up");
+    assert_eq!(reader.ttl(&key("k")).await.unwrap(), None);
+    let outcome = reader.put_fenced(&key("k"), &entry("w"), found.fence).await.unwrap();
+    assert_eq!(outcome, PutFenced::Stored);
+    assert!(reader.get(&key("k")).await.unwrap().entry.is_some());
+}
+
+/// A26: the first write of a host whose clock is wrong is as right as its later ones.
+#[tokio::test]
+async fn the_first_write_knows_the_server_s_clock() {
+    let Some(server) = server_or_skip("the_first_write_knows_the_server_s_clock") else { return };
+    let right = tier(&server);
+    let (hours, ttl) = (Duration::from_secs(5 * 3_600), Duration::from_secs(600));
+    let now = SystemClock.now();
+    for (n, at) in [
+        now.saturating_add(hours),
+        cache_core::Timestamp::from_unix_millis(now.as_unix_millis() - 18_000_000),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let key = key(&n.to_string());
+        let wrong = builder(&server).clock(Arc::new(ManualClock::at(at))).build().unwrap();
+        let theirs = Entry::new(entry("v").value, at, Lifetime::new(ttl));
+        match n {
+            0 => wrong.put(&key, &theirs).await.unwrap(),
+            _ => wrong.put_many(&[(key, theirs)]).await.unwrap(),
+        }
+        let left = right.get(&key).await.unwrap().entry.unwrap().remaining(SystemClock.now());
+        assert!(left <= ttl + Duration::from_secs(1) && left > ttl / 2, "{left:?}");
+    }
+}
+
 /// The script is sent again to a server that has forgotten it.
 #[tokio::test]
 async fn a_flushed_script_is_sent_again() {
