@@ -70,6 +70,9 @@ pub trait RemoteTier: std::fmt::Debug + Send + Sync + 'static {
     /// Stores `entry` if the version of `key` is still `fence`, i.e. if nobody has written or
     /// removed it since the read that returned `fence`. Atomic.
     ///
+    /// A tier may also refuse if what was read has expired or been evicted since: it can then no
+    /// longer tell whether there was a removal in between.
+    ///
     /// # Errors
     ///
     /// If the tier did not confirm; the entry may or may not be stored then.
@@ -151,7 +154,7 @@ impl Fence {
 pub enum PutFenced {
     /// It is stored.
     Stored,
-    /// The key was written or removed since: what is there stays.
+    /// The key was written or removed since, or what was read is gone: what is there stays.
     Superseded,
 }
 
