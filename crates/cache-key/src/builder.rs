@@ -6,7 +6,7 @@ use cache_core::CacheKey;
 
 use crate::sink::{HashSink, Sink};
 
-/// What every preimage of such a key begins with: no request's does.
+/// What the preimage of every such key begins with: no scope's does.
 const MAGIC: &[u8; 8] = b"keyparts";
 
 /// Builds the key of anything that is not an LLM request, from parts in order.
@@ -37,9 +37,9 @@ impl KeyBuilder {
     }
 
     fn with(domain: &str, secret: Option<&[u8; 32]>) -> Self {
-        let mut sink = HashSink::new(secret, 256);
+        let mut sink = HashSink::new(secret);
         sink.put(MAGIC);
-        sink.put(&crate::FORMAT_VERSION.to_le_bytes());
+        sink.put_varint(u64::from(crate::FORMAT_VERSION));
         sink.put_frame(domain.as_bytes());
         Self { sink }
     }

@@ -1,24 +1,38 @@
 //! The canonical form, version 1: `docs/key-format.md` gives it byte by byte.
 
-use crate::number::Decimal;
+use std::mem;
+
+use crate::number::{Decimal, Form, Short};
 use crate::options::{Equivalence, KeyOptions};
 use crate::rules::{Place, Rules};
 use crate::scratch::{Scratch, buffers};
 use crate::sink::Sink;
 use crate::tape::{Node, Tape};
+use crate::varint;
 
-const NULL: u8 = 0;
-const FALSE: u8 = 1;
-const TRUE: u8 = 2;
-const POSITIVE: u8 = 3;
-const NEGATIVE: u8 = 4;
-const STRING: u8 = 5;
-const ARRAY: u8 = 6;
-const OBJECT: u8 = 7;
-/// A number as it was written: only without [`Equivalence::NumberSpelling`].
-const SPELLED_NUMBER: u8 = 8;
+// Each value begins with a varint: eight times a number, plus one of these.
+/// The number says which.
+const WORD: u64 = 0;
+/// As many digits.
+const POSITIVE: u64 = 1;
+const NEGATIVE: u64 = 2;
+/// As many bytes.
+const STRING: u64 = 3;
+/// As many items.
+const ARRAY: u64 = 4;
+/// 0; behind it the members and [`END`].
+const OBJECT: u64 = 5;
+/// A number as it was written, of as many bytes: only without [`Equivalence::NumberSpelling`].
+const SPELLED_NUMBER: u64 = 6;
 /// An object in the order of the text: only without [`Equivalence::MemberOrder`].
-const ORDERED_OBJECT: u8 = 9;
+const ORDERED_OBJECT: u64 = 7;
+
+/// What stands where else a name does, which begins with its length and one more.
+const END: u64 = 0;
+
+const NULL: u32 = 0;
+const FALSE: u32 = 1;
+const TRUE: u32 = 2;
 
 /// Writes canonical forms of parts of one body.
 pub(crate) struct Writer<'a, S> {
@@ -57,14 +71,15 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// Writes the body of a request: as [`Writer::value`], but for what the rules say.
     pub(crate) fn request(&mut self) {
-        self.object(0, Place::Body, Self::body_member);
+        self.object(0, Place::Body);
     }
 
     /// Writes the value of a member of the body.
+    #[inline]
     pub(crate) fn body_member(&mut self, member: u32) {
         match self.rules.place_below(self.tape, member) {
             Some(Place::Message) => self.messages(member + 1),
-            Some(place) => self.object(member + 1, place, |this, member| this.value(member + 1)),
+            Some(place) => self.object(member + 1, place),
             None => self.value(member + 1),
         }
     }
@@ -74,7 +89,7 @@ impl<'a, S: Sink> Writer<'a, S> {
         let Node::Array { len, next } = self.tape.node(array) else {
             return self.value(array);
         };
-        self.begin(ARRAY, len as usize);
+        self.begin(ARRAY, len);
         let mut node = array + 1;
         while node < next {
             self.message(node);
@@ -85,141 +100,192 @@ impl<'a, S: Sink> Writer<'a, S> {
     /// Writes one chat message.
     pub(crate) fn message(&mut self, node: u32) {
         match self.tape.node(node) {
-            Node::Object { .. } => self.object(node, Place::Message, |this, member| {
-                this.value(this.rules.stands_for(this.tape, member));
-            }),
+            Node::Object { .. } => self.object(node, Place::Message),
             _ => self.value(node),
         }
     }
 
-    /// Writes the object at `object` at a place that rules know: the members that count, their
-    /// values by `write`.
-    fn object(&mut self, object: u32, place: Place, mut write: impl FnMut(&mut Self, u32)) {
+    /// Writes the object at `object` at a place that rules know: the members that count.
+    fn object(&mut self, object: u32, place: Place) {
         if self.sorted {
-            let members = self.tape.members(object).iter().copied();
-            self.members(OBJECT, members, place, &mut write);
+            self.members(OBJECT, self.tape.members(object), place);
         } else {
-            let members = self.tape.members_in_text(object);
-            self.members(ORDERED_OBJECT, members, place, &mut write);
+            let members: Vec<u32> = self.tape.members_in_text(object).collect();
+            self.members(ORDERED_OBJECT, &members, place);
         }
     }
 
-    fn members(
-        &mut self,
-        tag: u8,
-        members: impl Iterator<Item = u32> + Clone,
-        place: Place,
-        write: &mut impl FnMut(&mut Self, u32),
-    ) {
-        let (tape, rules) = (self.tape, self.rules);
-        let counts = |member: u32| rules.leave_out(place, tape, member).is_none();
-        // What counts is asked twice, since the count comes first; of the first members a bit is
-        // kept instead.
-        let mut count = 0;
-        let mut kept: u64 = 0;
-        for (i, member) in members.clone().enumerate() {
-            if counts(member) {
-                count += 1;
-                kept |= 1_u64.checked_shl(i.try_into().unwrap_or(u32::MAX)).unwrap_or(0);
-            }
-        }
-        self.begin(tag, count);
-        for (i, member) in members.enumerate() {
-            if if i < 64 { kept >> i & 1 == 1 } else { counts(member) } {
-                self.name(member);
-                write(self, member);
-            }
-        }
-    }
-
-    /// Writes the value at `root`, whatever it is. No recursion: nesting costs heap, not stack.
-    pub(crate) fn value(&mut self, root: u32) {
+    fn members(&mut self, tag: u64, members: &[u32], place: Place) {
         let tape = self.tape;
-        let mut node = root;
-        loop {
-            match tape.node(node) {
-                Node::Null => self.out.put(&[NULL]),
-                Node::False => self.out.put(&[FALSE]),
-                Node::True => self.out.put(&[TRUE]),
-                Node::Number { start, end } => {
-                    self.number(&tape.text[start as usize..end as usize]);
-                }
-                Node::Plain { start, end } => {
-                    self.string(tape.text.as_bytes(), start as usize, end as usize);
-                }
-                Node::Escaped { start, end, .. } => {
-                    self.string(&tape.arrays.unescaped, start as usize, end as usize);
-                }
-                Node::Array { len, next } => {
-                    self.begin(ARRAY, len as usize);
-                    self.stack.open.push(Rest::Items { next: node + 1, end: next });
-                }
-                Node::Object { len, sorted, .. } if self.sorted => {
-                    self.begin(OBJECT, len as usize);
-                    self.stack.open.push(Rest::Members { next: sorted, end: sorted + len });
-                }
-                Node::Object { len, next, .. } => {
-                    self.begin(ORDERED_OBJECT, len as usize);
-                    self.stack.open.push(Rest::InText { next: node + 1, end: next });
-                }
+        let rules = self.rules.at(place);
+        self.out.put_varint(tag);
+        for &member in members {
+            let (all, start, end) = tape.place(member);
+            let value = tape.node(member + 1);
+            if rules.leave_out(&all[start..end], value).is_some() {
+                continue;
             }
-            node = loop {
-                let name = match self.stack.open.last_mut() {
-                    None => return,
-                    Some(Rest::Items { next, end }) if *next < *end => {
-                        let item = *next;
-                        *next = tape.after(item);
-                        break item;
-                    }
-                    Some(Rest::Members { next, end }) if *next < *end => {
-                        *next += 1;
-                        tape.arrays.order[*next as usize - 1]
-                    }
-                    Some(Rest::InText { next, end }) if *next < *end => {
-                        let name = *next;
-                        *next = tape.after(name + 1);
-                        name
-                    }
-                    Some(_) => {
-                        self.stack.open.pop();
-                        continue;
-                    }
-                };
-                self.name(name);
-                break name + 1;
-            };
+            self.name(all, start, end);
+            match (value, place) {
+                (Node::Array { .. } | Node::Object { .. }, Place::Body) => self.body_member(member),
+                (Node::Array { .. }, Place::Message) => {
+                    self.value(self.rules.stands_for(tape, member));
+                }
+                (Node::Array { .. } | Node::Object { .. }, _) => self.container(member + 1),
+                (scalar, _) => self.scalar(scalar),
+            }
         }
+        self.out.put_varint(END);
     }
 
-    fn name(&mut self, member: u32) {
-        let (all, start, end) = self.tape.place(member);
-        self.out.put(&length(end - start));
-        self.out.put_part(all, start, end);
-    }
-
-    fn string(&mut self, all: &[u8], start: usize, end: usize) {
-        self.begin(STRING, end - start);
-        self.out.put_part(all, start, end);
-    }
-
-    fn number(&mut self, literal: &str) {
-        if !self.by_value {
-            self.begin(SPELLED_NUMBER, literal.len());
-            return self.out.put(literal.as_bytes());
-        }
-        let decimal = Decimal::of(literal).expect("the parser refuses exponents that do not fit");
-        self.begin(if decimal.negative { NEGATIVE } else { POSITIVE }, decimal.len());
-        self.out.put(&decimal.exponent.to_le_bytes());
-        decimal.digits.into_iter().filter(|digits| !digits.is_empty()).for_each(|digits| {
-            self.out.put(digits);
-        });
-    }
-
-    /// A tag and a length or count.
+    /// Writes the value at `node`, whatever it is.
     #[inline]
-    fn begin(&mut self, tag: u8, len: usize) {
-        let [a, b, c, d] = length(len);
-        self.out.put(&[tag, a, b, c, d]);
+    pub(crate) fn value(&mut self, node: u32) {
+        match self.tape.node(node) {
+            Node::Array { .. } | Node::Object { .. } => self.container(node),
+            scalar => self.scalar(scalar),
+        }
+    }
+
+    /// Writes anything but an array or object.
+    #[inline]
+    fn scalar(&mut self, node: Node) {
+        match node {
+            Node::Plain { start, end } => {
+                self.string(self.tape.text.as_bytes(), start as usize, end as usize);
+            }
+            Node::Escaped { start, end, .. } => {
+                self.string(&self.tape.arrays.unescaped, start as usize, end as usize);
+            }
+            Node::Number { start, end, form } => {
+                self.number(start as usize, end as usize, form);
+            }
+            Node::Null => self.begin(WORD, NULL),
+            Node::False => self.begin(WORD, FALSE),
+            Node::True => self.begin(WORD, TRUE),
+            Node::Array { .. } | Node::Object { .. } => unreachable!("these are no scalars"),
+        }
+    }
+
+    /// Writes the array or object at `root`. No recursion: nesting costs heap, not stack.
+    fn container(&mut self, root: u32) {
+        let tape = self.tape;
+        let mut rest = self.begin_container(root);
+        loop {
+            match self.next(&mut rest) {
+                Some(node) => match tape.node(node) {
+                    Node::Array { .. } | Node::Object { .. } => {
+                        let inner = self.begin_container(node);
+                        self.stack.open.push(mem::replace(&mut rest, inner));
+                    }
+                    scalar => self.scalar(scalar),
+                },
+                None => match self.stack.open.pop() {
+                    Some(outer) => rest = outer,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Writes what the array or object at `node` begins with; what is still to be written of it.
+    #[inline]
+    fn begin_container(&mut self, node: u32) -> Rest {
+        match self.tape.node(node) {
+            Node::Object { len, sorted, .. } if self.sorted => {
+                self.out.put_varint(OBJECT);
+                Rest::Members { next: sorted, end: sorted + len }
+            }
+            Node::Object { next, .. } => {
+                self.out.put_varint(ORDERED_OBJECT);
+                Rest::InText { next: node + 1, end: next }
+            }
+            Node::Array { len, next } => {
+                self.begin(ARRAY, len);
+                Rest::Items { next: node + 1, end: next }
+            }
+            _ => unreachable!("only containers are begun"),
+        }
+    }
+
+    /// Takes the next value off `rest`, its name written; what an object ends with if there is none.
+    #[inline]
+    fn next(&mut self, rest: &mut Rest) -> Option<u32> {
+        let tape = self.tape;
+        let name = match rest {
+            Rest::Items { next, end } => {
+                let item = *next;
+                return (item < *end).then(|| {
+                    *next = tape.after(item);
+                    item
+                });
+            }
+            Rest::Members { next, end } => (*next < *end).then(|| {
+                *next += 1;
+                tape.arrays.order[*next as usize - 1]
+            }),
+            Rest::InText { next, end } => (*next < *end).then(|| {
+                let name = *next;
+                *next = tape.after(name + 1);
+                name
+            }),
+        };
+        if let Some(name) = name {
+            let (all, start, end) = tape.place(name);
+            self.name(all, start, end);
+        } else {
+            self.out.put_varint(END);
+        }
+        name.map(|name| name + 1)
+    }
+
+    #[inline]
+    fn name(&mut self, all: &[u8], start: usize, end: usize) {
+        self.out.put_part((end - start) as u64 + 1, all, start, end);
+    }
+
+    #[inline]
+    fn string(&mut self, all: &[u8], start: usize, end: usize) {
+        self.out.put_part(head(STRING, end - start), all, start, end);
+    }
+
+    /// The number `text[start..end]`.
+    fn number(&mut self, start: usize, end: usize, form: Form) {
+        let text = self.tape.text.as_bytes();
+        if !self.by_value {
+            return self.out.put_part(head(SPELLED_NUMBER, end - start), text, start, end);
+        }
+        let short = match form {
+            Form::Whole => Short::of_whole(text, start, end),
+            Form::Fraction => Short::of(&text[start..end]),
+            Form::Exponent => None,
+        };
+        match short {
+            Some(short) => self.short_number(short),
+            None => self.long_number(&self.tape.text[start..end]),
+        }
+    }
+
+    /// All of it at once.
+    #[inline]
+    fn short_number(&mut self, Short { negative, mut digits, len, exponent }: Short) {
+        let [exponent, ..] = varint::zigzag(exponent).to_le_bytes();
+        digits[len] = exponent; // far below 64, so it is a varint of one byte
+        self.out.put_part(head(sign(negative), len), &digits, 0, len + 1);
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, literal: &str) {
+        let decimal = Decimal::of(literal).expect("the parser refuses exponents that do not fit");
+        self.out.put_varint(head(sign(decimal.negative), decimal.len()));
+        decimal.digits.into_iter().for_each(|digits| self.out.put(digits));
+        self.out.put_varint(varint::zigzag(decimal.exponent));
+    }
+
+    /// The head of what has no bytes of its own behind it.
+    #[inline]
+    fn begin(&mut self, tag: u64, number: u32) {
+        self.out.put_varint(head(tag, number as usize));
     }
 }
 
@@ -230,7 +296,14 @@ pub(crate) fn value(tape: &Tape<'_>, node: u32, out: &mut impl Sink) {
     Writer::new(tape, rules, out).value(node);
 }
 
-/// A length or count: 32 bits, little endian.
-fn length(len: usize) -> [u8; 4] {
-    u32::try_from(len).expect("a body, hence each part of it, is shorter than 4 GiB").to_le_bytes()
+/// The tag of a number.
+#[inline]
+fn sign(negative: bool) -> u64 {
+    if negative { NEGATIVE } else { POSITIVE }
+}
+
+/// What a value begins with.
+#[inline]
+fn head(tag: u64, number: usize) -> u64 {
+    (number as u64) << 3 | tag
 }

@@ -237,7 +237,12 @@ impl<'r> Walk<'r> {
         let members = tape.members(object).iter().copied();
         match at {
             Where::Ruled(place) => members
-                .filter(|&member| self.rules.leave_out(place, tape, member).is_none())
+                .filter(|&member| {
+                    self.rules
+                        .at(place)
+                        .leave_out(tape.bytes(member), tape.node(member + 1))
+                        .is_none()
+                })
                 .collect(),
             _ => members.collect(),
         }

@@ -201,14 +201,15 @@ impl Explainer<'_> {
 
     /// Whether a member does not count; then it is noted.
     fn leaves_out(&mut self, place: Place, member: u32, pointer: &str) -> bool {
-        let rule = self.rules.leave_out(place, self.tape, member);
+        let rule =
+            self.rules.at(place).leave_out(self.tape.bytes(member), self.tape.node(member + 1));
         let pointer = || pointer.to_owned();
         self.made.left_out.extend(rule.map(|rule| LeftOut { pointer: pointer(), rule }));
         rule.is_some()
     }
 
     fn add(&mut self, section: Section, name: &str, digest: &[u8]) {
-        let sink = self.sections[section as usize].get_or_insert_with(|| HashSink::new(None, 256));
+        let sink = self.sections[section as usize].get_or_insert_with(|| HashSink::new(None));
         sink.put_frame(name.as_bytes());
         sink.put_frame(digest);
     }
@@ -219,7 +220,7 @@ impl Explainer<'_> {
 }
 
 fn digest(write: impl FnOnce(&mut HashSink)) -> [u8; 32] {
-    let mut sink = HashSink::new(None, 1024);
+    let mut sink = HashSink::new(None);
     write(&mut sink);
     sink.finish()
 }

@@ -52,7 +52,7 @@ pub(crate) fn write(
             Node::Null => out.push_str("null"),
             Node::False => out.push_str("false"),
             Node::True => out.push_str("true"),
-            Node::Number { start, end } => {
+            Node::Number { start, end, .. } => {
                 number(&tape.text[start as usize..end as usize], start as usize, numbers, out)?;
             }
             Node::Plain { .. } | Node::Escaped { .. } => string(tape.name(node), out),

@@ -72,6 +72,7 @@ mod jcs;
 mod limits;
 #[cfg(feature = "llmix")]
 mod llmix;
+mod members;
 mod number;
 mod options;
 mod parser;
@@ -87,6 +88,7 @@ mod tenant;
 #[cfg(feature = "serde")]
 mod typed;
 mod value;
+mod varint;
 
 pub use builder::KeyBuilder;
 pub use diff::{Change, Difference, diff};

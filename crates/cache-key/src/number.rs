@@ -83,13 +83,92 @@ impl<'a> Decimal<'a> {
     }
 }
 
-/// Where the number that begins at `start` ends, and whether it has an exponent; or where it stops
-/// being one.
-pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<(usize, bool), usize> {
+/// The same of a literal without an exponent that is no longer than [`Short::LONGEST`], in fewer steps:
+/// most are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Short {
+    pub(crate) negative: bool,
+    /// The digits, neither the first nor the last of them 0, and what may be written over.
+    pub(crate) digits: [u8; 32],
+    /// How many of them count.
+    pub(crate) len: usize,
+    pub(crate) exponent: i64,
+}
+
+impl Short {
+    pub(crate) const LONGEST: usize = 15;
+
+    /// Takes the literal `text[start..end]` apart, which is nothing but digits and perhaps a sign;
+    /// `None` if it is longer or stands at the very end of the text.
+    #[inline]
+    pub(crate) fn of_whole(text: &[u8], start: usize, end: usize) -> Option<Self> {
+        let negative = text[start] == b'-';
+        let start = start + usize::from(negative);
+        // What stands behind the digits comes with them, to be written over.
+        let digits = *text[start..].first_chunk()?;
+        let mut len = end - start;
+        if len > Self::LONGEST {
+            return None;
+        }
+        let mut exponent = 0;
+        while digits[len - 1] == b'0' {
+            len -= 1;
+            exponent += 1;
+            if len == 0 {
+                return Some(Self { negative: false, digits, len, exponent: 0 });
+            }
+        }
+        Some(Self { negative, digits, len, exponent })
+    }
+
+    /// Takes `literal` apart; `None` if it is longer.
+    pub(crate) fn of(literal: &[u8]) -> Option<Self> {
+        if literal.len() > Self::LONGEST {
+            return None;
+        }
+        let (mut negative, mut point) = (false, false);
+        let mut digits = [0; 32];
+        // How many digits there are: from the first on that is not 0, of these up to the last that is
+        // not 0, behind it, and behind the point.
+        let (mut all, mut len, mut zeros, mut fraction) = (0, 0, 0, 0);
+        for &byte in literal {
+            match byte {
+                b'-' => negative = true,
+                b'.' => point = true,
+                _ => {
+                    digits[all] = byte;
+                    let zero = byte == b'0';
+                    all += usize::from(all > 0 || !zero);
+                    (len, zeros) = if zero { (len, zeros + 1) } else { (all, 0) };
+                    fraction += i64::from(point);
+                }
+            }
+        }
+        let exponent = if len == 0 { 0 } else { zeros - fraction };
+        Some(Self { negative: negative && len > 0, digits, len, exponent })
+    }
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Nothing but digits, with or without a sign.
+    Whole,
+    /// With a decimal point.
+    Fraction,
+    /// With an exponent, with or without a decimal point.
+    Exponent,
+}
+
+/// Where the number that begins at `start` ends, and how it is written; or where it stops being one.
+#[inline]
+pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<(usize, Form), usize> {
     let digits = |from: usize| {
-        let rest = bytes.get(from..).unwrap_or_default();
-        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if count == 0 { Err(from) } else { Ok(from + count) }
+        let mut end = from;
+        while bytes.get(end).is_some_and(u8::is_ascii_digit) {
+            end += 1;
+        }
+        if end == from { Err(from) } else { Ok(end) }
     };
     let at = |position: usize| bytes.get(position).copied();
 
@@ -98,15 +177,17 @@ pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<(usize, bool), usize> {
     if at(whole) == Some(b'0') && end > whole + 1 {
         return Err(whole + 1); // 01 is no number
     }
+    let mut form = Form::Whole;
     if at(end) == Some(b'.') {
         end = digits(end + 1)?;
+        form = Form::Fraction;
     }
-    let exponent = matches!(at(end), Some(b'e' | b'E'));
-    if exponent {
+    if matches!(at(end), Some(b'e' | b'E')) {
         let sign = matches!(at(end + 1), Some(b'+' | b'-'));
         end = digits(end + 1 + usize::from(sign))?;
+        form = Form::Exponent;
     }
-    Ok((end, exponent))
+    Ok((end, form))
 }
 
 /// The digits of an exponent as a number, saturated far beyond what is accepted.
@@ -186,6 +267,41 @@ mod tests {
                 assert_ne!(parts(group[0]), parts(other[0]));
             }
         }
+    }
+
+    /// Every literal of a few characters that matter, and some as long as can be.
+    #[test]
+    fn short_ones_are_the_same() {
+        let mut literals = vec![String::new()];
+        for _ in 0..6 {
+            let longer = |literal: &String| {
+                ["-", ".", "0", "7", "95"].map(|more| format!("{literal}{more}"))
+            };
+            literals.extend(literals.iter().flat_map(longer).collect::<Vec<_>>());
+        }
+        literals.extend(
+            ["123456789012345", "-12345678901234", "1000000000000.0", "0.0000000000010"]
+                .map(str::to_owned),
+        );
+        for literal in literals {
+            if scan(literal.as_bytes(), 0).map(|(end, _)| end) == Ok(literal.len()) {
+                let short = Short::of(literal.as_bytes()).expect("it is short");
+                let digits = String::from_utf8(short.digits[..short.len].to_vec()).unwrap();
+                assert_eq!(
+                    Some((short.negative, digits, short.exponent)),
+                    parts(&literal),
+                    "{literal}"
+                );
+                if !literal.contains('.') {
+                    let text = format!("{literal}0000000000000000000000000000000000");
+                    let whole =
+                        Short::of_whole(text.as_bytes(), 0, literal.len()).expect("it is short");
+                    assert_eq!(whole.digits[..whole.len], short.digits[..short.len]);
+                    assert_eq!((whole.negative, whole.exponent), (short.negative, short.exponent));
+                }
+            }
+        }
+        assert!(Short::of(b"1234567890123456").is_none());
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl KeyOptions {
 
     /// The equivalences that are switched off and exist for `kind`.
     pub(crate) fn off(&self, kind: EndpointKind) -> u8 {
-        self.off & rules::equivalences(kind)
+        if self.off == 0 { 0 } else { self.off & rules::equivalences(kind) }
     }
 
     /// The further members that are left out of keys of `kind`, with the code of the kind.

@@ -1,10 +1,12 @@
 //! The parser: strict RFC 8259, without recursion, one pass over the bytes.
 
+use std::mem;
+
 use crate::error::NotCanonical;
-use crate::number::{self, Decimal};
+use crate::members::{self, Named};
+use crate::number::{self, Decimal, Form};
 use crate::scan;
-use crate::scratch::{Scratch, buffers};
-use crate::tape::{Arrays, Node, Tape};
+use crate::tape::{Arrays, Node, Open, Tape, Within};
 
 /// Parses one JSON value that makes up all of `body` and nests no deeper than `max_depth`.
 pub(crate) fn parse(body: &[u8], max_depth: usize) -> Result<Tape<'_>, NotCanonical> {
@@ -16,7 +18,7 @@ pub(crate) fn parse(body: &[u8], max_depth: usize) -> Result<Tape<'_>, NotCanoni
         bytes: body,
         at: 0,
         max_depth,
-        stacks: Scratch::take(),
+        inner: Open { node: 0, len: 0, names: 0, within: Within::Nothing },
         tape: Tape::new(text),
         failure: None,
     };
@@ -39,7 +41,8 @@ struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     max_depth: usize,
-    stacks: Scratch<Stacks>,
+    /// What values are read into now.
+    inner: Open,
     tape: Tape<'a>,
     /// Why the parse failed.
     failure: Option<NotCanonical>,
@@ -49,35 +52,8 @@ struct Parser<'a> {
 /// reason itself does not.
 struct Failed;
 
-buffers! {
-    /// What a parse has not done with.
-    Stacks {
-        /// The arrays and objects that have not ended yet.
-        open: Open,
-        /// The names of the members so far of each of these objects, the innermost last.
-        names: Named,
-    }
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Open {
-    node: u32,
-    len: u32,
-    /// Where its names begin.
-    names: u32,
-    object: bool,
-}
-
-/// A member to be sorted: the first bytes of its name decide most comparisons.
-#[derive(Clone, Copy)]
-pub(crate) struct Named {
-    prefix: u64,
-    node: u32,
-}
-
 impl Parser<'_> {
     fn run(&mut self) -> Result<(), Failed> {
-        self.skip_space();
         loop {
             if self.begin_value()? {
                 continue; // an array or object has begun: its first value is next
@@ -94,15 +70,17 @@ impl Parser<'_> {
 
     /// Reads a scalar, an empty container or the beginning of another one up to its first value;
     /// whether it was the last of these.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured")]
     fn begin_value(&mut self) -> Result<bool, Failed> {
-        match self.peek() {
-            Some(b'"') => self.string()?,
-            Some(b'{') => return self.begin_container(true),
-            Some(b'[') => return self.begin_container(false),
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.word("true", Node::True)?,
-            Some(b'f') => self.word("false", Node::False)?,
-            Some(b'n') => self.word("null", Node::Null)?,
+        match self.token() {
+            b'"' => self.string()?,
+            b'{' => return self.begin_container(Within::Object),
+            b'[' => return self.begin_container(Within::Array),
+            b'-' | b'0'..=b'9' => self.number()?,
+            b't' => self.word("true", Node::True)?,
+            b'f' => self.word("false", Node::False)?,
+            b'n' => self.word("null", Node::Null)?,
             _ => return Err(self.expected("a value")),
         }
         Ok(false)
@@ -110,89 +88,115 @@ impl Parser<'_> {
 
     /// After a value: ends the containers that end here and reads up to the next value; whether
     /// there is one.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured")]
     fn end_value(&mut self) -> Result<bool, Failed> {
         loop {
-            self.skip_space();
-            let Some(innermost) = self.stacks.open.last_mut() else {
-                return Ok(false);
-            };
-            innermost.len += 1;
-            let object = innermost.object;
-            match (self.peek(), object) {
-                (Some(b','), false) => {
-                    self.at += 1;
-                    self.skip_space();
-                    return Ok(true);
-                }
-                (Some(b','), true) => {
-                    self.at += 1;
-                    self.skip_space();
-                    self.name()?;
-                    return Ok(true);
-                }
-                (Some(b']'), false) | (Some(b'}'), true) => self.end_container()?,
-                (_, false) => return Err(self.expected("`,` or `]`")),
-                (_, true) => return Err(self.expected("`,` or `}`")),
+            let token = self.token();
+            self.inner.len += 1;
+            match self.inner.within {
+                Within::Object => match token {
+                    b',' => {
+                        self.at += 1;
+                        self.name()?;
+                        return Ok(true);
+                    }
+                    b'}' => self.end_object()?,
+                    _ => return Err(self.expected("`,` or `}`")),
+                },
+                Within::Array => match token {
+                    b',' => {
+                        self.at += 1;
+                        return Ok(true);
+                    }
+                    b']' => self.end_array(),
+                    _ => return Err(self.expected("`,` or `]`")),
+                },
+                Within::Nothing => return Ok(false),
             }
         }
     }
 
     /// Whether a value is to follow; an empty container is complete at once.
-    fn begin_container(&mut self, object: bool) -> Result<bool, Failed> {
-        if self.stacks.open.len() >= self.max_depth {
+    fn begin_container(&mut self, within: Within) -> Result<bool, Failed> {
+        if self.tape.arrays.open.len() >= self.max_depth {
             let (offset, limit) = (self.at, self.max_depth);
             return Err(self.fail(NotCanonical::TooDeep { offset, limit }));
         }
-        let names = position(self.stacks.names.len());
         let node = self.next_node();
-        self.stacks.open.push(Open { node, len: 0, names, object });
-        self.tape.arrays.nodes.push(Node::Null); // until its end is known
+        let arrays = &mut *self.tape.arrays;
+        let names = position(arrays.names.len());
+        arrays.open.push(mem::replace(&mut self.inner, Open { node, len: 0, names, within }));
+        arrays.nodes.push(Node::Null); // until its end is known
         self.at += 1;
-        self.skip_space();
-        match (self.peek(), object) {
-            (Some(b'}'), true) | (Some(b']'), false) => {
-                self.end_container()?;
+        match (self.token(), within) {
+            (b'}', Within::Object) => self.end_object().map(|()| false),
+            (_, Within::Object) => self.name().map(|()| true),
+            (b']', _) => {
+                self.end_array();
                 Ok(false)
             }
-            (_, true) => self.name().map(|()| true),
-            (_, false) => Ok(true),
+            _ => Ok(true),
         }
     }
 
-    /// Fills in the node of the innermost container, whose closing bracket is next.
-    fn end_container(&mut self) -> Result<(), Failed> {
+    /// Fills in the node of the innermost object, whose closing bracket is next.
+    fn end_object(&mut self) -> Result<(), Failed> {
         self.at += 1;
-        let Open { node, len, names, object } =
-            self.stacks.open.pop().expect("a container is open");
-        let next = self.next_node();
-        self.tape.arrays.nodes[node as usize] = if object {
-            let sorted = self.sort_members(names as usize)?;
-            Node::Object { len, next, sorted }
-        } else {
-            Node::Array { len, next }
-        };
+        let Open { node, len, names, .. } = self.inner;
+        let (next, sorted) = (self.next_node(), position(self.tape.arrays.order.len()));
+        if let Err(second) = members::sort(&mut self.tape, names as usize) {
+            let offset = self.tape.offset(second);
+            return Err(self.fail(NotCanonical::DuplicateMember { offset }));
+        }
+        self.tape.arrays.nodes[node as usize] = Node::Object { len, next, sorted };
+        self.leave_container();
         Ok(())
+    }
+
+    /// The same of an array.
+    fn end_array(&mut self) {
+        self.at += 1;
+        let Open { node, len, .. } = self.inner;
+        let next = self.next_node();
+        self.tape.arrays.nodes[node as usize] = Node::Array { len, next };
+        self.leave_container();
+    }
+
+    #[inline]
+    fn leave_container(&mut self) {
+        self.inner = self.tape.arrays.open.pop().expect("a container is open");
     }
 
     /// A member's name and the colon after it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured")]
     fn name(&mut self) -> Result<(), Failed> {
-        if self.peek() != Some(b'"') {
+        if self.token() != b'"' {
             return Err(self.expected("a member name"));
         }
         let node = self.next_node();
-        self.string()?;
-        let (all, start, end) = self.tape.place(node);
-        let prefix = prefix(all, start, end);
-        self.stacks.names.push(Named { prefix, node });
-        self.skip_space();
-        if self.peek() != Some(b':') {
+        let start = self.at + 1;
+        let prefix = match scan::short_string(self.bytes, start) {
+            Some((step, len)) => {
+                self.plain_string(start, start + len);
+                members::prefix_of_step(step, len)
+            }
+            None => self.long_name(node)?,
+        };
+        self.tape.arrays.names.push(Named { prefix, node });
+        if self.token() != b':' {
             return Err(self.expected("`:`"));
         }
         self.at += 1;
-        self.skip_space();
         Ok(())
+    }
+
+    /// A name that is long, has escapes or stands at the end of the body; its prefix.
+    #[inline(never)]
+    fn long_name(&mut self, node: u32) -> Result<u64, Failed> {
+        self.string()?;
+        Ok(members::prefix(self.tape.bytes(node)))
     }
 
     #[inline(always)] // a call would cost as much as most strings
@@ -203,9 +207,15 @@ impl Parser<'_> {
         if self.bytes.get(end) != Some(&b'"') {
             return self.escaped_string(start, end);
         }
+        self.plain_string(start, end);
+        Ok(())
+    }
+
+    /// The string without escapes `bytes[start..end]`, behind which is a quote.
+    #[inline]
+    fn plain_string(&mut self, start: usize, end: usize) {
         self.at = end + 1;
         self.tape.arrays.nodes.push(Node::Plain { start: position(start), end: position(end) });
-        Ok(())
     }
 
     /// A string from `start` whose first escape, or error, is at `end`.
@@ -227,16 +237,21 @@ impl Parser<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn number(&mut self) -> Result<(), Failed> {
         let start = self.at;
-        let (end, exponent) = number::scan(self.bytes, start)
+        let (end, form) = number::scan(self.bytes, start)
             .map_err(|offset| self.fail(NotCanonical::Syntax { offset, expected: "a number" }))?;
         // Without an exponent of its own, a number's exponent is bounded by its length.
-        if exponent && Decimal::of(&self.tape.text[start..end]).is_none() {
+        if form == Form::Exponent && Decimal::of(&self.tape.text[start..end]).is_none() {
             return Err(self.fail(NotCanonical::NumberOutOfRange { offset: start }));
         }
         self.at = end;
-        self.tape.arrays.nodes.push(Node::Number { start: position(start), end: position(end) });
+        self.tape.arrays.nodes.push(Node::Number {
+            start: position(start),
+            end: position(end),
+            form,
+        });
         Ok(())
     }
 
@@ -249,39 +264,20 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Appends the members of the object whose names begin at `names`, sorted by name, to the order;
-    /// where they begin there.
-    fn sort_members(&mut self, names: usize) -> Result<u32, Failed> {
-        let tape = &mut self.tape;
-        let members = &mut self.stacks.names[names..];
-        let by_name = |a: &Named, b: &Named| {
-            let whole = || tape.bytes(a.node).cmp(tape.bytes(b.node));
-            a.prefix.cmp(&b.prefix).then_with(whole)
-        };
-        if !members.is_sorted_by(|a, b| by_name(a, b).is_lt()) {
-            members.sort_unstable_by(by_name);
-            if let Some(pair) = members.windows(2).find(|pair| by_name(&pair[0], &pair[1]).is_eq())
-            {
-                let offset = tape.offset(pair[0].node.max(pair[1].node));
-                return Err(self.fail(NotCanonical::DuplicateMember { offset }));
+    /// The first byte behind white space, which is skipped; 0, which begins nothing, at the end.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured")]
+    fn token(&mut self) -> u8 {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(&token) => return token,
+                None => return 0,
             }
         }
-        let sorted = position(tape.arrays.order.len());
-        tape.arrays.order.extend(members.iter().map(|named| named.node));
-        self.stacks.names.truncate(names);
-        Ok(sorted)
     }
 
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
+    #[inline]
     fn next_node(&self) -> u32 {
         position(self.tape.arrays.nodes.len())
     }
@@ -297,43 +293,13 @@ impl Parser<'_> {
     }
 }
 
-/// The first eight bytes of the name `all[start..end]`, or all of it and zeros, as a number that sorts
-/// as they do.
+/// Whatever is counted here, there are no more of it than bytes in the body, which [`parse`] bounds.
 #[inline]
-fn prefix(all: &[u8], start: usize, end: usize) -> u64 {
-    let len = end - start;
-    if let Some(&eight) = all[start..].first_chunk() {
-        // What stands behind a shorter name is read with it and masked.
-        let behind = u64::MAX.checked_shr(8 * u32::try_from(len).unwrap_or(8)).unwrap_or(0);
-        return u64::from_be_bytes(eight) & !behind;
-    }
-    let mut eight = [0; 8];
-    eight[..len].copy_from_slice(&all[start..end]);
-    u64::from_be_bytes(eight)
-}
-
-/// Whatever is counted here, there are no more of it than bytes in the body.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "bounded; a check would be the most of some steps"
+)]
 fn position(index: usize) -> u32 {
-    u32::try_from(index).expect("a body is shorter than 4 GiB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What stands behind a name is not part of its prefix, and the prefix sorts as the name does.
-    #[test]
-    fn prefixes_sort_as_names() {
-        let all = "abcdefghij\u{10ffff}".as_bytes();
-        for start in 0..=all.len() {
-            for end in start..=all.len() {
-                let name = &all[start..end];
-                let mut eight = [0; 8];
-                let len = name.len().min(8);
-                eight[..len].copy_from_slice(&name[..len]);
-                assert_eq!(prefix(all, start, end), u64::from_be_bytes(eight), "{name:?}");
-                assert_eq!(prefix(name, 0, name.len()), u64::from_be_bytes(eight), "{name:?}");
-            }
-        }
-    }
+    debug_assert!(u32::try_from(index).is_ok());
+    index as u32
 }

@@ -81,10 +81,8 @@ impl<'a> Request<'a> {
     /// The key of this request in `scope`.
     #[must_use]
     pub fn key(&self, scope: &KeyScope) -> CacheKey {
-        // Names and short values grow by their tags and lengths, long strings do not.
-        let expected = self.tape.text.len() * 3 / 2 + 512;
-        let mut sink = HashSink::new(scope.secret_bytes(), expected);
-        scope.write_preimage(self.kind, &mut sink);
+        let mut sink = HashSink::new(Some(scope.digest()));
+        scope.write_head(self.kind, &mut sink);
         let rules = Rules::new(self.kind, scope.key_options());
         Writer::new(&self.tape, rules, &mut sink).request();
         CacheKey::from_digest(sink.finish())

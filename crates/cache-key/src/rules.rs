@@ -47,46 +47,37 @@ impl<'o> Rules<'o> {
         self.off & equivalence.bit() == 0
     }
 
-    /// Why the member with the name node `member` does not count; `None` if it does.
+    /// Those for the members of one object.
     #[inline]
-    pub(crate) fn leave_out(&self, place: Place, tape: &Tape<'_>, member: u32) -> Option<Rule> {
-        let (name, value) = (tape.bytes(member), tape.node(member + 1));
-        let (transport, optional) = match place {
-            Place::Body => (left_out(self.kind), null_is_absent(self.kind)),
-            Place::ExtraBody => (left_out_of_extra_body(self.kind), [].as_slice()),
-            Place::Message => ([].as_slice(), null_is_absent_in_message(self.kind)),
+    pub(crate) fn at(&self, place: Place) -> RulesAt<'o> {
+        let kind = self.kind;
+        let (transport, optional, more) = match place {
+            Place::Body => (left_out(kind), null_is_absent(kind), self.more),
+            Place::ExtraBody => (left_out_of_extra_body(kind), [].as_slice(), [].as_slice()),
+            Place::Message => ([].as_slice(), null_is_absent_in_message(kind), [].as_slice()),
         };
-        let rule = transport.iter().find(|rule| rule.name.as_bytes() == name && (rule.fits)(value));
-        if let Some(rule) = rule
-            && self.hold(rule.equivalence)
-        {
-            return Some(Rule::Equivalence(rule.equivalence));
-        }
-        if matches!(value, Node::Null)
-            && self.hold(Equivalence::NullIsAbsent)
-            && optional.iter().any(|optional| optional.as_bytes() == name)
-        {
-            return Some(Rule::Equivalence(Equivalence::NullIsAbsent));
-        }
-        let more =
-            place == Place::Body && self.more.iter().any(|(_, more)| more.as_bytes() == name);
-        more.then_some(Rule::Option)
+        let null_is_absent = self.hold(Equivalence::NullIsAbsent);
+        let optional = if null_is_absent { optional } else { &[] };
+        let lengths = transport.iter().fold(0, |bits, rule| bits | 1 << rule.name.len());
+        RulesAt { lengths, transport, optional, more, off: self.off }
     }
 
     /// The place of the objects in the value of the body's member `member`, if rules know any: of
     /// the value itself, or of its items if it is an array.
+    #[inline]
     pub(crate) fn place_below(&self, tape: &Tape<'_>, member: u32) -> Option<Place> {
-        match (tape.bytes(member), tape.node(member + 1)) {
-            (b"messages", Node::Array { .. }) if has_chat_messages(self.kind) => {
-                Some(Place::Message)
+        match tape.node(member + 1) {
+            Node::Array { .. } if tape.bytes(member) == b"messages" => {
+                has_chat_messages(self.kind).then_some(Place::Message)
             }
-            (b"extra_body", Node::Object { .. }) => Some(Place::ExtraBody),
+            Node::Object { .. } if tape.bytes(member) == b"extra_body" => Some(Place::ExtraBody),
             _ => None,
         }
     }
 
     /// What stands for the value of the member `member` of a message: the text of
     /// `"content":[{"type":"text","text":…}]` for the whole, any other value for itself.
+    #[inline]
     pub(crate) fn stands_for(&self, tape: &Tape<'_>, member: u32) -> u32 {
         let value = member + 1;
         let Node::Array { len: 1, .. } = tape.node(value) else {
@@ -96,6 +87,50 @@ impl<'o> Rules<'o> {
             return value;
         }
         only_text(tape, value).unwrap_or(value)
+    }
+}
+
+/// The rules for the members of one object.
+#[derive(Clone, Copy)]
+pub(crate) struct RulesAt<'o> {
+    /// A bit for the length of each name of `transport`: most members have another one.
+    lengths: u64,
+    transport: &'static [LeftOut],
+    /// The members of which null is absence.
+    optional: &'static [&'static str],
+    more: &'o [(u8, String)],
+    off: u8,
+}
+
+impl RulesAt<'_> {
+    /// Why a member of this name and value does not count; `None` if it does.
+    #[inline]
+    pub(crate) fn leave_out(&self, name: &[u8], value: Node) -> Option<Rule> {
+        let length = u32::try_from(name.len()).ok().and_then(|len| 1_u64.checked_shl(len));
+        let known = self.lengths & length.unwrap_or(0) != 0;
+        // Nearly every member is done with here.
+        if !known && !matches!(value, Node::Null) && self.more.is_empty() {
+            return None;
+        }
+        self.look_up(name, value)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, name: &[u8], value: Node) -> Option<Rule> {
+        let rule = self.transport.iter().find(|rule| rule.name.as_bytes() == name);
+        if let Some(rule) = rule
+            && (rule.fits)(value)
+            && self.off & rule.equivalence.bit() == 0
+        {
+            return Some(Rule::Equivalence(rule.equivalence));
+        }
+        if matches!(value, Node::Null)
+            && self.optional.iter().any(|optional| optional.as_bytes() == name)
+        {
+            return Some(Rule::Equivalence(Equivalence::NullIsAbsent));
+        }
+        let more = self.more.iter().any(|(_, more)| more.as_bytes() == name);
+        more.then_some(Rule::Option)
     }
 }
 

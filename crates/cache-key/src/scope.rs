@@ -1,18 +1,20 @@
 //! [`KeyScope`]: what separates keys beside the body of the request.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use crate::FORMAT_VERSION;
 use crate::endpoint::EndpointKind;
 use crate::options::KeyOptions;
-use crate::sink::Sink;
+use crate::sink::{HashSink, Sink};
 use crate::tenant::Tenant;
 
-/// What every preimage of a request's key begins with.
+/// What the preimage of every scope begins with.
 const MAGIC: &[u8; 8] = b"cachekey";
 
-/// The same under options that are not the default.
-const MAGIC_WITH_OPTIONS: &[u8; 8] = b"keyrules";
+/// What stands before options that are not the default, where else the endpoint kind stands: no kind
+/// has this code.
+const WITH_OPTIONS: u8 = 0;
 
 /// The headers by which `OpenAI`, Azure and Anthropic document that a caller chooses what answers, or on
 /// whose behalf. `Authorization` and `x-api-key` are not among them: they say who asks, which is what
@@ -28,8 +30,8 @@ pub const ANSWER_HEADERS: &[&str] = &[
 
 /// What separates keys beside the body: for whom, where to, and what else decides the answer.
 ///
-/// Made once for many requests, or cloned and refined for one. Text that is not set is the empty
-/// string.
+/// Made once for many requests, or cloned and refined for one: it is hashed when the first key is made
+/// in it, and not again. Text that is not set is the empty string.
 ///
 /// ```
 /// use cache_key::{KeyScope, Tenant};
@@ -54,6 +56,8 @@ pub struct KeyScope {
     parts: Vec<(String, Vec<u8>)>,
     secret: Option<[u8; 32]>,
     options: KeyOptions,
+    /// [`KeyScope::digest`], once it was asked for; taken back by whatever changes it.
+    digest: OnceLock<[u8; 32]>,
 }
 
 impl KeyScope {
@@ -68,25 +72,26 @@ impl KeyScope {
             parts: Vec::new(),
             secret: None,
             options: KeyOptions::new(),
+            digest: OnceLock::new(),
         }
     }
 
     /// Keeps the keys of several uses of one store apart, such as `staging` and `prod`.
     pub fn namespace(mut self, name: &str) -> Self {
         name.clone_into(&mut self.namespace);
-        self
+        self.changed()
     }
 
     /// Who answers, e.g. `openai`.
     pub fn provider(mut self, name: &str) -> Self {
         name.clone_into(&mut self.provider);
-        self
+        self.changed()
     }
 
     /// Where requests go, as it is written: a cache does not know which URLs are the same place.
     pub fn base_url(mut self, url: &str) -> Self {
         url.clone_into(&mut self.base_url);
-        self
+        self.changed()
     }
 
     /// Adds a forwarded header that can change answers, such as `anthropic-beta`.
@@ -95,7 +100,7 @@ impl KeyScope {
     /// matters among headers of one name only.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         insert(&mut self.headers, name.to_ascii_lowercase(), value.as_ref());
-        self
+        self.changed()
     }
 
     /// Adds those of a request's headers that can change answers and that are passed on, by
@@ -124,7 +129,7 @@ impl KeyScope {
     /// name only.
     pub fn part(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
         insert(&mut self.parts, name.to_owned(), bytes.as_ref());
-        self
+        self.changed()
     }
 
     /// Keys the hash (BLAKE3's keyed mode): whoever reads the store but does not know the secret
@@ -132,12 +137,18 @@ impl KeyScope {
     /// same one; with another one they see none of each other's entries.
     pub fn secret(mut self, secret: [u8; 32]) -> Self {
         self.secret = Some(secret);
-        self
+        self.changed()
     }
 
     /// Which requests count as equal, where the default is not what is wanted.
     pub fn options(mut self, options: KeyOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// With another digest than before.
+    fn changed(mut self) -> Self {
+        self.digest.take();
         self
     }
 
@@ -150,38 +161,46 @@ impl KeyScope {
         &self.options
     }
 
-    pub(crate) fn secret_bytes(&self) -> Option<&[u8; 32]> {
-        self.secret.as_ref()
+    /// The digest of everything that stands beside the endpoint kind, the options and the body, in
+    /// keyed mode if there is a secret. It is the key in which requests are hashed.
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        self.digest.get_or_init(|| {
+            let mut sink = HashSink::new(self.secret.as_ref());
+            self.write_preimage(&mut sink);
+            sink.finish()
+        })
     }
 
-    /// Writes everything that stands before the canonical body. Each piece says where it ends, so
-    /// no two scopes, and no scope and body shifted against each other, give the same bytes.
-    pub(crate) fn write_preimage(&self, kind: EndpointKind, out: &mut impl Sink) {
-        let (off, left_out) = (self.options.off(kind), self.options.left_out(kind));
-        if off == 0 && left_out.is_empty() {
-            out.put(MAGIC);
-            out.put(&FORMAT_VERSION.to_le_bytes());
-        } else {
-            out.put(MAGIC_WITH_OPTIONS);
-            out.put(&FORMAT_VERSION.to_le_bytes());
-            out.put(&[off]);
-            out.put_len(left_out.len());
-            for (_, name) in left_out {
-                out.put_frame(name.as_bytes());
-            }
-        }
+    /// Each piece says where it ends, so no two scopes give the same bytes.
+    fn write_preimage(&self, out: &mut impl Sink) {
+        out.put(MAGIC);
+        out.put_varint(u64::from(FORMAT_VERSION));
         out.put_frame(self.namespace.as_bytes());
         self.tenant.write(out);
-        out.put(&[kind.code()]);
         out.put_frame(self.provider.as_bytes());
         out.put_frame(self.base_url.as_bytes());
         for list in [&self.headers, &self.parts] {
-            out.put_len(list.len());
+            out.put_varint(list.len() as u64);
             for (name, value) in list {
                 out.put_frame(name.as_bytes());
                 out.put_frame(value);
             }
         }
+    }
+
+    /// Writes what stands before the canonical body: the options, as far as they make a difference
+    /// for `kind`, and the kind. They begin otherwise, so no two give the same bytes.
+    #[inline]
+    pub(crate) fn write_head(&self, kind: EndpointKind, out: &mut impl Sink) {
+        let (off, left_out) = (self.options.off(kind), self.options.left_out(kind));
+        if off != 0 || !left_out.is_empty() {
+            out.put(&[WITH_OPTIONS, off]);
+            out.put_varint(left_out.len() as u64);
+            for (_, name) in left_out {
+                out.put_frame(name.as_bytes());
+            }
+        }
+        out.put(&[kind.code()]);
     }
 }
 

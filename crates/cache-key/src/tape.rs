@@ -1,5 +1,7 @@
 //! The tape: a parsed body as one flat list of nodes that borrow from it.
 
+use crate::members::Named;
+use crate::number::Form;
 use crate::scratch::{Scratch, buffers};
 
 /// A parsed body. Nodes stand in the order of the text; node 0 is the body itself.
@@ -9,7 +11,7 @@ pub(crate) struct Tape<'a> {
 }
 
 buffers! {
-    /// What a tape is made of.
+    /// What a tape is made of, and with.
     Arrays {
         /// Values and names.
         nodes: Node,
@@ -17,7 +19,30 @@ buffers! {
         order: u32,
         /// The strings that had escapes, without them: UTF-8.
         unescaped: u8,
+        /// While it is made: the arrays and objects around what is read now, but for the innermost.
+        open: Open,
+        /// Likewise: the names so far of the members of each of these objects, the innermost last.
+        names: Named,
     }
+}
+
+/// What values are read into.
+#[derive(Clone, Copy)]
+pub(crate) struct Open {
+    pub(crate) node: u32,
+    /// How many values have ended.
+    pub(crate) len: u32,
+    /// Where its names begin.
+    pub(crate) names: u32,
+    pub(crate) within: Within,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// The value is the whole text.
+    Nothing,
+    Array,
+    Object,
 }
 
 /// One value, or the name of a member: the value of a member follows its name.
@@ -32,6 +57,7 @@ pub(crate) enum Node {
     Number {
         start: u32,
         end: u32,
+        form: Form,
     },
     /// A string without escapes: `text[start..end]`.
     Plain {
@@ -166,7 +192,7 @@ impl<'a> Tape<'a> {
     /// The text of a number, as it was written.
     pub(crate) fn literal(&self, index: u32) -> Option<&str> {
         match self.node(index) {
-            Node::Number { start, end } => Some(&self.text[start as usize..end as usize]),
+            Node::Number { start, end, .. } => Some(&self.text[start as usize..end as usize]),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use cache_key::{EndpointKind, FORMAT_VERSION, KeyScope, Request, Tenant};
+use cache_key::{EndpointKind, FORMAT_VERSION, KeyOptions, KeyScope, Request, Tenant};
 use common::key;
 
 const CHAT: EndpointKind = EndpointKind::ChatCompletions;
@@ -69,25 +69,26 @@ fn scopes_are_sorted() {
 /// A10: the version is part of what is hashed: by `vectors`, whose preimages are spelt out.
 #[test]
 fn a10_keys_carry_the_format_version() {
-    let frame = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
     let request = Request::parse(CHAT, BODY.as_bytes()).expect("a chat");
-    let preimage = |version: u32| {
+    let frame = |bytes: &str| {
+        let length = u8::try_from(bytes.len()).expect("it is short");
+        [&[length], bytes.as_bytes()].concat()
+    };
+    let scope_preimage = |version: u32| {
         [
-            b"cachekey",
-            &version.to_le_bytes()[..],
+            b"cachekey".as_slice(),
+            &[u8::try_from(version).expect("below 128, a varint of one byte")],
             &frame("ns"),
             &[2],
             &frame("acme"),
-            &[1],
             &frame("openai"),
             &frame("https://x"),
-            &1_u32.to_le_bytes(),
+            &[1],
             &frame("h"),
             &frame("v"),
-            &1_u32.to_le_bytes(),
+            &[1],
             &frame("p"),
             &frame("w"),
-            &request.canonical_form(),
         ]
         .concat()
     };
@@ -97,14 +98,16 @@ fn a10_keys_carry_the_format_version() {
         .base_url("https://x")
         .header("H", "v")
         .part("p", "w");
+    let of_request = |scope: blake3::Hash| {
+        let preimage = [&[1], request.canonical_form().as_slice()].concat(); // 1: chat completions
+        *blake3::keyed_hash(scope.as_bytes(), &preimage).as_bytes()
+    };
     let key = request.key(&scope);
-    assert_eq!(key.as_bytes(), blake3::hash(&preimage(FORMAT_VERSION)).as_bytes());
-    assert_ne!(key.as_bytes(), blake3::hash(&preimage(FORMAT_VERSION + 1)).as_bytes());
+    assert_eq!(*key.as_bytes(), of_request(blake3::hash(&scope_preimage(FORMAT_VERSION))));
+    assert_ne!(*key.as_bytes(), of_request(blake3::hash(&scope_preimage(FORMAT_VERSION + 1))));
     let keyed = request.key(&scope.secret([7; 32]));
-    assert_eq!(
-        keyed.as_bytes(),
-        blake3::keyed_hash(&[7; 32], &preimage(FORMAT_VERSION)).as_bytes()
-    );
+    let digest = blake3::keyed_hash(&[7; 32], &scope_preimage(FORMAT_VERSION));
+    assert_eq!(*keyed.as_bytes(), of_request(digest));
 }
 
 /// A14: no tenant's name imitates another tenant, or the lack of one.
@@ -165,4 +168,33 @@ fn a16_nothing_shows_secrets() {
         "{key:?} {key} {scope:?} {request:?} {user:?} {duplicate:?} {duplicate} {builder:?}"
     );
     assert!(!shown.contains("PRIVATE") && !shown.contains("80, 82, 73"), "{shown}");
+}
+
+/// A scope that a key was made in and that is changed then is another scope, as if it had been made at
+/// once.
+#[test]
+fn refined_scopes_forget_what_they_were() {
+    let request = Request::parse(EndpointKind::Generic, b"{}").expect("a valid body");
+    let key = |scope: &KeyScope| request.key(scope);
+    let used = || {
+        let scope = KeyScope::new(Tenant::Shared);
+        let _ = key(&scope);
+        scope
+    };
+    let refinements: [fn(KeyScope) -> KeyScope; 8] = [
+        |scope| scope.namespace("x"),
+        |scope| scope.provider("x"),
+        |scope| scope.base_url("x"),
+        |scope| scope.header("x", "y"),
+        |scope| scope.answer_headers([("api-version", "1")]),
+        |scope| scope.part("x", "y"),
+        |scope| scope.secret([1; 32]),
+        |scope| scope.options(KeyOptions::new().leave_out(EndpointKind::Generic, "x")),
+    ];
+    for (i, refine) in refinements.iter().enumerate() {
+        let refined = refine(used());
+        assert_ne!(key(&refined), key(&used()), "{i}");
+        assert_eq!(key(&refined), key(&refine(KeyScope::new(Tenant::Shared))), "{i}");
+        assert_eq!(key(&refined.clone()), key(&refined), "{i}");
+    }
 }
