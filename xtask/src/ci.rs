@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
+use crate::key_features::key_features;
 use crate::shell::{cargo, find, in_ci, run};
 use crate::tidy;
 
@@ -35,6 +36,7 @@ pub(crate) fn ci() -> Outcome {
         run(&mut cargo("clippy --workspace --all-targets --all-features -- -D warnings"))
     })?;
     steps.step("features", features)?;
+    steps.step("features of keys", key_features)?;
     steps.step("documentation", || {
         let mut doc = cargo("doc --workspace --all-features --no-deps");
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))

@@ -5,6 +5,7 @@ mod ci;
 mod demo;
 mod failure;
 mod key;
+mod key_features;
 mod prepare;
 mod shell;
 mod test;
