@@ -46,4 +46,4 @@ pub use key::{BuildKeyHasher, CacheKey, KeyHasher, ShortKey};
 pub use local::{Inserted, LocalTier};
 pub use remote::{Capabilities, Fence, Lookup, PutFenced, RemoteTier};
 pub use stats::{CacheStats, Evictions, LocalStats, RemoteStats};
-pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use time::{Clock, ManualClock, RECENT, SystemClock, Timestamp};

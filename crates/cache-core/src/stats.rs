@@ -50,6 +50,10 @@ pub struct LocalStats {
     pub entries: u64,
     /// Their summed weight in bytes.
     pub weight: u64,
+    /// Lookups that found a value, where the tier itself counts them.
+    pub hits: u64,
+    /// Lookups that found none, where the tier itself counts them.
+    pub misses: u64,
     /// Values stored.
     pub writes: u64,
     /// Values removed on demand.

@@ -7,21 +7,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// An entry's share is taken *before* the entry becomes visible and given back *after* it is gone,
 /// so what is visible is at every instant at most what is counted, which is at most the bound.
 /// One budget for all shards: a shard with a share of its own would refuse large entries.
-#[repr(align(128))] // written by every write: kept off the cache lines that hits read
+#[repr(align(128))] // written by many writes: kept off the cache lines that hits read
 pub(crate) struct Budget {
-    max_entries: u64,
-    max_weight: u64,
+    max_entries: AtomicU64,
+    max_weight: AtomicU64,
     entries: AtomicU64,
     weight: AtomicU64,
 }
 
 impl Budget {
     pub(crate) fn new(max_entries: u64, max_weight: u64) -> Self {
-        Self { max_entries, max_weight, entries: AtomicU64::new(0), weight: AtomicU64::new(0) }
+        Self {
+            max_entries: AtomicU64::new(max_entries),
+            max_weight: AtomicU64::new(max_weight),
+            entries: AtomicU64::new(0),
+            weight: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn max_entries(&self) -> u64 {
+        self.max_entries.load(Ordering::Relaxed)
     }
 
     pub(crate) fn max_weight(&self) -> u64 {
-        self.max_weight
+        self.max_weight.load(Ordering::Relaxed)
     }
 
     pub(crate) fn entries(&self) -> u64 {
@@ -30,6 +39,17 @@ impl Budget {
 
     pub(crate) fn weight(&self) -> u64 {
         self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Sets other bounds. What is over them has to be evicted by the caller.
+    pub(crate) fn resize(&self, max_entries: u64, max_weight: u64) {
+        self.max_entries.store(max_entries, Ordering::Relaxed);
+        self.max_weight.store(max_weight, Ordering::Relaxed);
+    }
+
+    /// Whether more is taken than the bounds allow, as after a `resize`.
+    pub(crate) fn is_over(&self) -> bool {
+        self.entries() > self.max_entries() || self.weight() > self.max_weight()
     }
 
     /// An empty hold on this budget.
@@ -42,7 +62,8 @@ impl Budget {
 /// entries that just left, and goes to an entry about to appear or, when dropped, back.
 ///
 /// What an eviction frees goes to the evicting writer's hold and not to the budget, so no other
-/// writer can snatch it and make this one evict again.
+/// writer can snatch it and make this one evict again. An insertion that evicts one entry of its
+/// own weight touches no shared counter.
 pub(crate) struct Hold<'a> {
     budget: &'a Budget,
     entries: u64,
@@ -52,9 +73,9 @@ pub(crate) struct Hold<'a> {
 impl Hold<'_> {
     /// Takes what is missing to hold `entries` and `weight`; whether all of it is held now.
     pub(crate) fn cover(&mut self, entries: u64, weight: u64) -> bool {
-        let Budget { max_entries, max_weight, .. } = *self.budget;
-        raise(&mut self.entries, entries, &self.budget.entries, max_entries)
-            && raise(&mut self.weight, weight, &self.budget.weight, max_weight)
+        let budget = self.budget;
+        raise(&mut self.entries, entries, &budget.entries, &budget.max_entries)
+            && raise(&mut self.weight, weight, &budget.weight, &budget.max_weight)
     }
 
     /// Takes over the share of an entry that left.
@@ -74,8 +95,8 @@ impl Hold<'_> {
     pub(crate) fn release(&mut self) {
         // Relaxed is enough: the counters order nothing but themselves. Whoever needs the freed
         // place in the map takes the lock of a shard, which orders the rest.
-        self.budget.entries.fetch_sub(std::mem::take(&mut self.entries), Ordering::Relaxed);
-        self.budget.weight.fetch_sub(std::mem::take(&mut self.weight), Ordering::Relaxed);
+        give_back(&mut self.entries, &self.budget.entries);
+        give_back(&mut self.weight, &self.budget.weight);
     }
 }
 
@@ -85,12 +106,19 @@ impl Drop for Hold<'_> {
     }
 }
 
+fn give_back(held: &mut u64, taken: &AtomicU64) {
+    if *held > 0 {
+        taken.fetch_sub(std::mem::take(held), Ordering::Relaxed);
+    }
+}
+
 /// Raises `held` to `wanted` if `taken` has room for the difference.
-fn raise(held: &mut u64, wanted: u64, taken: &AtomicU64, max: u64) -> bool {
+fn raise(held: &mut u64, wanted: u64, taken: &AtomicU64, max: &AtomicU64) -> bool {
     let missing = wanted.saturating_sub(*held);
     if missing == 0 {
         return true;
     }
+    let max = max.load(Ordering::Relaxed);
     let fits = |taken: u64| taken.checked_add(missing).filter(|&sum| sum <= max);
     let fitted = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
     if fitted.is_ok() {
@@ -128,5 +156,18 @@ mod tests {
         let (mut a, mut b) = (budget.hold(), budget.hold());
         assert!(a.cover(1, u64::MAX));
         assert!(!b.cover(1, 1));
+    }
+
+    #[test]
+    fn a_smaller_bound_refuses_until_enough_is_given_back() {
+        let budget = Budget::new(10, 100);
+        let (mut a, mut b) = (budget.hold(), budget.hold());
+        assert!(a.cover(4, 40));
+        budget.resize(4, 40);
+        assert!(!budget.is_over() && !b.cover(1, 1));
+        budget.resize(3, 40);
+        assert!(budget.is_over());
+        drop(a);
+        assert!(!budget.is_over() && b.cover(1, 1));
     }
 }

@@ -6,10 +6,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Clock, SystemClock, Timestamp};
+use cache_core::{Clock, Timestamp};
 
 use crate::cache::{ENTRY_OVERHEAD, MemoryCache, Shared};
+use crate::events::{Event, Listener};
 use crate::policy::Policy;
+use crate::preset::Preset;
 
 pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u64 + Send + Sync>;
 pub(crate) type Expiry<K, V> = Arc<dyn Fn(&K, &V) -> Timestamp + Send + Sync>;
@@ -21,10 +23,14 @@ pub struct MemoryBuilder<K, V, S = RandomState> {
     pub(crate) max_weight: Option<u64>,
     pub(crate) policy: Policy,
     pub(crate) default_ttl: Option<Duration>,
+    pub(crate) time_to_idle: Option<Duration>,
+    pub(crate) count_lookups: bool,
+    /// With it, whether it wants to hear of lookups.
+    pub(crate) listener: Option<(Listener<K, V>, bool)>,
     pub(crate) weigher: Option<Weigher<K, V>>,
     pub(crate) expiry: Option<Expiry<K, V>>,
     pub(crate) hasher: S,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -35,12 +41,25 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
             max_weight: None,
             policy: Policy::default(),
             default_ttl: None,
+            time_to_idle: None,
+            count_lookups: false,
+            listener: None,
             weigher: None,
             expiry: None,
             hasher,
-            clock: Arc::new(SystemClock),
+            clock: None,
             types: PhantomData,
         }
+    }
+
+    /// Bounds and times that go together; what is set afterwards replaces them.
+    pub fn preset(mut self, preset: Preset) -> Self {
+        let settings = preset.settings();
+        self.max_entries = Some(settings.max_entries);
+        self.max_weight = Some(settings.max_weight);
+        self.default_ttl = Some(settings.time_to_live);
+        self.time_to_idle = settings.time_to_idle;
+        self
     }
 
     /// Upper bound on the number of entries. Default: none.
@@ -56,7 +75,7 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
         self
     }
 
-    /// Who leaves when space is needed. Default: [`Policy::Lru`].
+    /// Who leaves when space is needed. Default: [`Policy::TinyLfu`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
@@ -65,6 +84,47 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
     /// How long entries live for which nothing else is said. Default: for ever.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
         self.default_ttl = Some(ttl);
+        self
+    }
+
+    /// How long entries live that are not used. Each [`get`](MemoryCache::get) gives them that long
+    /// again, but never more than their time to live. Default: for ever.
+    ///
+    /// To the millisecond below a second. Above, on Linux, a use is dated by the kernel's last tick:
+    /// an idle entry may leave up to ten milliseconds early, and never late.
+    pub fn time_to_idle(mut self, idle: Duration) -> Self {
+        self.time_to_idle = Some(idle);
+        self
+    }
+
+    /// Whether [`stats`](MemoryCache::stats) counts hits and misses. Costs a lookup a few
+    /// nanoseconds, and each thread that makes one 128 bytes. Default: no, since what stands on a
+    /// cache mostly counts them anyway.
+    pub fn count_lookups(mut self, count: bool) -> Self {
+        self.count_lookups = count;
+        self
+    }
+
+    /// Who is told of values stored and of values that left, and why, in the order in which it
+    /// happened to each key.
+    ///
+    /// Called when nothing is locked, by the thread that made the event or by one that is at it
+    /// already, one call at a time; it may call the cache, but
+    /// if it makes more events than it hears of, delivery never ends. A panic is contained and
+    /// [counted](MemoryCache::listener_panics). Costs a write one more lock and whatever the
+    /// listener does; a slow one slows writers down when a thousand events wait.
+    pub fn listener(mut self, listener: impl Fn(&Event<K, V>) + Send + Sync + 'static) -> Self {
+        self.listener = Some((Arc::new(listener), false));
+        self
+    }
+
+    /// A [`listener`](Self::listener) that is told of hits and misses too. Each then costs two more
+    /// locks. A miss may be told late, after a value that was stored meanwhile.
+    pub fn lookup_listener(
+        mut self,
+        listener: impl Fn(&Event<K, V>) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some((Arc::new(listener), true));
         self
     }
 
@@ -94,6 +154,9 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
             max_weight: self.max_weight,
             policy: self.policy,
             default_ttl: self.default_ttl,
+            time_to_idle: self.time_to_idle,
+            count_lookups: self.count_lookups,
+            listener: self.listener,
             weigher: self.weigher,
             expiry: self.expiry,
             hasher,
@@ -102,9 +165,10 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
         }
     }
 
-    /// What tells the time. Default: [`SystemClock`].
+    /// What tells the time; it must not call the cache. Default:
+    /// [`SystemClock`](cache_core::SystemClock).
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -112,11 +176,11 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
     ///
     /// # Errors
     ///
-    /// If no bound is given, or a bound or the default time to live is zero.
+    /// If no bound is given, or a bound or a time is zero.
     pub fn build(self) -> Result<MemoryCache<K, V, S>, BuildError>
     where
         K: Eq + Hash,
-        S: BuildHasher + Clone,
+        S: BuildHasher,
     {
         if self.max_entries.is_none() && self.max_weight.is_none() {
             return Err(BuildError::Unbounded);
@@ -130,18 +194,19 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
         if self.default_ttl == Some(Duration::ZERO) {
             return Err(BuildError::ZeroTtl);
         }
+        if self.time_to_idle == Some(Duration::ZERO) {
+            return Err(BuildError::ZeroIdle);
+        }
         Ok(MemoryCache::with(Shared::new(self)))
     }
 
-    /// How many shards of policy state to use, at most: each should hold 128 entries or more, or
-    /// its order says little about the whole cache's. An entry of unknown weight is taken to be
-    /// an LLM's answer.
-    pub(crate) fn shards(&self) -> usize {
-        const ENTRIES_A_SHARD: u64 = 128;
+    /// How many entries there will be when the cache is full. An entry of unknown weight is taken to
+    /// be an LLM's answer.
+    pub(crate) fn expected_entries(&self) -> usize {
         const WEIGHT_OF_AN_ANSWER: u64 = 2048 + ENTRY_OVERHEAD;
         let by_weight = self.max_weight.unwrap_or(u64::MAX) / WEIGHT_OF_AN_ANSWER;
-        let entries = self.max_entries.unwrap_or(u64::MAX).min(by_weight);
-        usize::try_from(entries / ENTRIES_A_SHARD).unwrap_or(usize::MAX)
+        let entries = self.max_entries.unwrap_or(u64::MAX).min(by_weight).max(1);
+        usize::try_from(entries).unwrap_or(usize::MAX)
     }
 }
 
@@ -152,6 +217,7 @@ impl<K, V, S> fmt::Debug for MemoryBuilder<K, V, S> {
             .field("max_weight", &self.max_weight)
             .field("policy", &self.policy)
             .field("default_ttl", &self.default_ttl)
+            .field("time_to_idle", &self.time_to_idle)
             .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
@@ -173,4 +239,7 @@ pub enum BuildError {
     /// `default_ttl` is zero.
     #[error("default_ttl is zero, so everything would be expired when stored")]
     ZeroTtl,
+    /// `time_to_idle` is zero.
+    #[error("time_to_idle is zero, so everything would be expired when stored")]
+    ZeroIdle,
 }

@@ -14,7 +14,7 @@
 //!     .build()?;
 //!
 //! assert_eq!(cache.insert("question".into(), "answer".into()), Inserted::Stored);
-//! assert_eq!(cache.get("question").as_deref(), Some("answer"));
+//! assert_eq!(&**cache.get("question").expect("just stored"), "answer");
 //! # Ok::<(), cache_memory::BuildError>(())
 //! ```
 //!
@@ -59,14 +59,26 @@ struct Readme;
 mod budget;
 mod builder;
 mod cache;
+mod events;
+mod janitor;
 mod line;
+mod loads;
+mod lookups;
+mod options;
 mod policy;
-mod ranks;
+mod preset;
+mod record;
 mod store;
 mod tier;
+mod times;
 
 pub use builder::{BuildError, MemoryBuilder};
-pub use cache::{ENTRY_OVERHEAD, MemoryCache};
+pub use cache::{Compute, Computed, ENTRY_OVERHEAD, MemoryCache};
 pub use cache_core::{Inserted, LocalStats};
+pub use events::{Cause, Event};
+pub use janitor::Janitor;
+pub use options::InsertOptions;
 pub use policy::Policy;
+pub use preset::Preset;
+pub use record::Handle;
 pub use tier::LocalCache;

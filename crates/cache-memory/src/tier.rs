@@ -6,6 +6,7 @@ use cache_core::{BuildKeyHasher, CacheKey, Entry, Inserted, LocalStats, LocalTie
 
 use crate::builder::MemoryBuilder;
 use crate::cache::{ENTRY_OVERHEAD, MemoryCache};
+use crate::options::InsertOptions;
 
 /// The tier in memory of a `DualCache`: [`MemoryCache`] holding [`Entry`]s under [`CacheKey`]s.
 pub type LocalCache<V> = MemoryCache<CacheKey, Entry<V>, BuildKeyHasher>;
@@ -22,7 +23,7 @@ impl<V> MemoryCache<CacheKey, Entry<V>, BuildKeyHasher> {
     /// let l1 = LocalCache::local().max_weight(64 << 20).build()?;
     /// let key = CacheKey::from_text("greeting");
     /// let entry = Entry::new("hello", SystemClock.now(), Lifetime::new(Duration::from_secs(60)));
-    /// assert_eq!(l1.insert(key, entry.with_weight(5)), Inserted::Stored);
+    /// assert_eq!(LocalTier::insert(&l1, key, entry.with_weight(5)), Inserted::Stored);
     /// assert_eq!(l1.get(&key).map(|entry| entry.value), Some("hello"));
     /// # Ok::<(), cache_memory::BuildError>(())
     /// ```
@@ -34,14 +35,14 @@ impl<V> MemoryCache<CacheKey, Entry<V>, BuildKeyHasher> {
 }
 
 /// Entries end when they say, whatever the default time to live, and weigh what they say and
-/// [`ENTRY_OVERHEAD`] unless a weigher is set.
+/// [`ENTRY_OVERHEAD`], whatever a weigher says.
 impl<V, S> LocalTier<V> for MemoryCache<CacheKey, Entry<V>, S>
 where
     V: Clone + Send + Sync + 'static,
-    S: BuildHasher + Clone + Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
 {
     fn get(&self, key: &CacheKey) -> Option<Entry<V>> {
-        self.get(key)
+        self.get(key).map(|entry| entry.to_value())
     }
 
     fn insert_if(
@@ -50,8 +51,10 @@ where
         entry: Entry<V>,
         condition: impl FnOnce() -> bool,
     ) -> Inserted {
-        let (end, weight) = (entry.expires_at, entry.weight.saturating_add(ENTRY_OVERHEAD));
-        self.insert_measured(key, entry, end, weight, condition)
+        let options = InsertOptions::new()
+            .until(entry.expires_at)
+            .weight(entry.weight.saturating_add(ENTRY_OVERHEAD));
+        self.insert_with_if(key, entry, options, condition)
     }
 
     fn remove(&self, key: &CacheKey) -> bool {

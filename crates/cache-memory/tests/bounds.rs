@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache_memory::{BuildError, Inserted, MemoryCache, Policy};
 
-const POLICIES: [Policy; 4] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Ttl];
+mod common;
+use common::POLICIES;
 
 /// Numbers that are the same on every run (xorshift: Marsaglia, 2003).
 struct Random(u64);
@@ -65,7 +66,9 @@ fn bounds_hold_at_all_times() {
                 sampler.join().expect("no sample is over a bound");
                 assert!(written, "a writer panicked");
             });
-            let held: Vec<u64> = (0..3 * max_entries).filter_map(|key| cache.peek(&key)).collect();
+            let held: Vec<u64> = (0..3 * max_entries)
+                .filter_map(|key| cache.peek(&key).as_deref().copied())
+                .collect();
             assert_eq!(cache.len(), held.len(), "{policy:?}");
             assert_eq!(cache.weight(), held.iter().sum::<u64>(), "{policy:?}");
         }
@@ -119,7 +122,7 @@ fn too_heavy_is_refused_and_the_old_value_gone() {
     let cache = weighed(10, 100, Policy::Lru);
     let _ = cache.insert(1, 10);
     assert_eq!(cache.insert(1, 101), Inserted::TooHeavy);
-    assert_eq!((cache.get(&1), cache.len(), cache.weight()), (None, 0, 0));
+    assert_eq!((cache.get(&1).as_deref().copied(), cache.len(), cache.weight()), (None, 0, 0));
     assert_eq!(cache.stats().evictions.too_heavy, 1);
 }
 

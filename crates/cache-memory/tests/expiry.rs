@@ -6,7 +6,8 @@ use std::time::Duration;
 use cache_core::{Clock, Inserted, ManualClock};
 use cache_memory::{MemoryCache, Policy};
 
-const POLICIES: [Policy; 4] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Ttl];
+mod common;
+use common::POLICIES;
 
 fn cache(policy: Policy) -> (MemoryCache<u32, u32>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::default());
@@ -29,13 +30,30 @@ const fn ms(millis: u64) -> Duration {
 fn expired_is_absent_to_the_millisecond() {
     for policy in POLICIES {
         let (cache, clock) = cache(policy);
-        assert_eq!(cache.insert_with_ttl(1, 1, Duration::from_micros(1_500)), Inserted::Stored);
+        assert_eq!(cache.insert_with(1, 1, Duration::from_micros(1_500)), Inserted::Stored);
         clock.advance(ms(1)); // 1.5 ms count as 2
-        assert_eq!((cache.get(&1), cache.peek(&1), cache.contains(&1)), (Some(1), Some(1), true));
+        assert_eq!(
+            (
+                cache.get(&1).as_deref().copied(),
+                cache.peek(&1).as_deref().copied(),
+                cache.contains(&1)
+            ),
+            (Some(1), Some(1), true)
+        );
         clock.advance(ms(1));
-        assert_eq!((cache.get(&1), cache.peek(&1), cache.contains(&1)), (None, None, false));
-        assert_eq!((cache.ttl(&1), cache.remove_if(&1, |_| true)), (None, None));
-        assert_eq!(cache.remove(&1), None);
+        assert_eq!(
+            (
+                cache.get(&1).as_deref().copied(),
+                cache.peek(&1).as_deref().copied(),
+                cache.contains(&1)
+            ),
+            (None, None, false)
+        );
+        assert_eq!(
+            (cache.ttl(&1), cache.remove_if(&1, |_| true).as_deref().copied()),
+            (None, None)
+        );
+        assert_eq!(cache.remove(&1).as_deref().copied(), None);
         assert_eq!(cache.stats().removals, 0);
         assert_eq!((cache.len(), cache.weight()), (0, 0), "released by the removal");
     }
@@ -46,7 +64,7 @@ fn expired_is_absent_to_the_millisecond() {
 fn ttl_counts_down() {
     let (cache, clock) = cache(Policy::Lru);
     assert_eq!(cache.ttl(&1), None);
-    let _ = cache.insert_with_ttl(1, 1, ms(300));
+    let _ = cache.insert_with(1, 1, ms(300));
     assert_eq!(cache.ttl(&1), Some(ms(300)));
     clock.advance(ms(299));
     assert_eq!(cache.ttl(&1), Some(ms(1)));
@@ -68,7 +86,7 @@ fn the_earlier_end_wins() {
         .build()
         .expect("good options");
     let _ = cache.insert(1, 0);
-    let _ = cache.insert_until(2, 0, start.saturating_add(ms(70)));
+    let _ = cache.insert_with(2, 0, start.saturating_add(ms(70)));
     assert_eq!((cache.ttl(&1), cache.ttl(&2)), (Some(ms(50)), Some(ms(70))));
 
     let cache: MemoryCache<u32, u64> = MemoryCache::builder()
@@ -79,8 +97,8 @@ fn the_earlier_end_wins() {
         .build()
         .expect("good options");
     let _ = cache.insert(1, 90);
-    let _ = cache.insert_with_ttl(2, 90, ms(60));
-    let _ = cache.insert_with_ttl(3, 90, ms(600));
+    let _ = cache.insert_with(2, 90, ms(60));
+    let _ = cache.insert_with(3, 90, ms(600));
     let left = [1, 2, 3].map(|key| cache.ttl(&key));
     assert_eq!(left, [Some(ms(90)), Some(ms(60)), Some(ms(90))]);
 }
@@ -90,14 +108,14 @@ fn the_earlier_end_wins() {
 fn overwriting_renews_the_end() {
     for policy in POLICIES {
         let (cache, clock) = cache(policy);
-        let _ = cache.insert_with_ttl(1, 1, ms(10));
-        assert_eq!(cache.insert_with_ttl(1, 2, ms(100)), Inserted::Stored);
+        let _ = cache.insert_with(1, 1, ms(10));
+        assert_eq!(cache.insert_with(1, 2, ms(100)), Inserted::Stored);
         clock.advance(ms(50));
         let _ = cache.insert(2, 2); // would reclaim by the old deadline
-        assert_eq!(cache.get(&1), Some(2), "{policy:?}");
-        assert_eq!(cache.insert_with_ttl(1, 3, Duration::ZERO), Inserted::Expired);
-        assert_eq!(cache.get(&1), None, "{policy:?}");
-        assert_eq!(cache.insert_until(2, 3, clock.now()), Inserted::Expired);
+        assert_eq!(cache.get(&1).as_deref().copied(), Some(2), "{policy:?}");
+        assert_eq!(cache.insert_with(1, 3, Duration::ZERO), Inserted::Expired);
+        assert_eq!(cache.get(&1).as_deref().copied(), None, "{policy:?}");
+        assert_eq!(cache.insert_with(2, 3, clock.now()), Inserted::Expired);
         assert_eq!((cache.len(), cache.weight()), (0, 0), "{policy:?}");
     }
 }
@@ -108,7 +126,7 @@ fn writes_reclaim() {
     for policy in POLICIES {
         let (cache, clock) = cache(policy);
         for key in 0..20_000 {
-            let _ = cache.insert_with_ttl(key, key, ms(u64::from(key) % 977 + 1));
+            let _ = cache.insert_with(key, key, ms(u64::from(key) % 977 + 1));
         }
         clock.advance(ms(977));
         for key in 20_000..25_000 {
@@ -126,7 +144,7 @@ fn remove_expired_reclaims_all_and_only_those() {
     for policy in POLICIES {
         let (cache, clock) = cache(policy);
         for key in 0..3_000 {
-            let _ = cache.insert_with_ttl(key, key, ms(u64::from(key % 3) + 1));
+            let _ = cache.insert_with(key, key, ms(u64::from(key % 3) + 1));
         }
         clock.advance(ms(2));
         assert_eq!(cache.remove_expired(), 2_000, "{policy:?}");

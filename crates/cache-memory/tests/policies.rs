@@ -134,12 +134,12 @@ fn ttl_evicts_the_earliest_expiry() {
     let (cache, _) = cache(Policy::Ttl, 4);
     fill(&cache, [0]);
     for (key, millis) in [(1, 3_000), (2, 1_000), (3, 999)] {
-        let _ = cache.insert_with_ttl(key, key, Duration::from_millis(millis));
+        let _ = cache.insert_with(key, key, Duration::from_millis(millis));
     }
     cache.get(&3);
     let mut survivors = Vec::new();
     for key in 4..7 {
-        let _ = cache.insert_with_ttl(key, key, Duration::from_secs(60));
+        let _ = cache.insert_with(key, key, Duration::from_secs(60));
         survivors.push(held(&cache, 0..4));
     }
     assert_eq!(survivors, [vec![0, 1, 2], vec![0, 1], vec![0]]);
@@ -151,7 +151,7 @@ fn expired_leave_first() {
     for policy in [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Ttl] {
         let (cache, clock) = cache(policy, 3);
         fill(&cache, [1, 2]);
-        let _ = cache.insert_with_ttl(3, 3, Duration::from_millis(5));
+        let _ = cache.insert_with(3, 3, Duration::from_millis(5));
         cache.get(&3);
         clock.advance(Duration::from_millis(5));
         fill(&cache, [4]);

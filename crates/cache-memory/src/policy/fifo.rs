@@ -1,21 +1,39 @@
 //! First in, first out.
 
-use std::sync::atomic::AtomicU64;
+use super::{Age, Eviction};
+use crate::line::{Choice, Links, List};
 
-use super::{Age, Ranking};
+/// One list, from the entry that came first to the one that came last.
+#[derive(Debug, Default)]
+pub(super) struct Fifo {
+    links: Links,
+    line: List,
+}
 
-/// All entries have one rank, so they stand in the order in which they came: a linked list.
-#[derive(Debug)]
-pub(super) struct Fifo;
-
-impl Ranking for Fifo {
-    fn stored(&self, _replaced: Option<u64>, _age: &Age) -> u64 {
+impl Eviction for Fifo {
+    fn insert(&mut self, place: u32, _choice: &mut Choice<'_>, _age: &Age) -> u32 {
+        self.line.push(&mut self.links, place);
         0
     }
 
-    fn hit(&self, _marks: &AtomicU64, _age: &Age) {}
+    fn overwrite(&mut self, _place: u32, marks: u32, _age: &Age) -> u32 {
+        marks
+    }
 
-    fn rank(&self, _marks: u64) -> u64 {
-        0
+    fn remove(&mut self, place: u32) {
+        self.line.remove(&mut self.links, place);
+    }
+
+    fn victim(&mut self, _choice: &mut Choice<'_>, _age: &Age) -> Option<u32> {
+        self.line.first()
+    }
+
+    fn renewed(&self) -> Box<dyn Eviction> {
+        Box::<Self>::default()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.line.len() as usize
     }
 }

@@ -1,79 +1,129 @@
 //! Least frequently used, with ageing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::{Age, Ranking};
+use super::{Age, Eviction, SECOND_CHANCES};
+use crate::line::{Choice, Ranks};
 
 /// Uses that are told apart; more count as this many.
-const MOST: u64 = 255;
+const MOST: u32 = 255;
 const COUNT_BITS: u32 = 8;
+/// The bits that are left in the marks for the age.
+const AGE_BITS: u32 = 16;
 /// Counts are halved when so many times the entries held were inserted, but not before
 /// `FEWEST` were.
 const TURNOVERS: u64 = 4;
 const FEWEST: u64 = 64;
 
-/// The marks are a count of uses in the low bits and the age that it is valid for above them.
+/// Entries stand at the rank that their uses had earned them when they were last looked at. The
+/// marks are a count of uses in the low bits and the age that it is valid for above them.
 ///
 /// Halving all counts would mean to visit all entries. Instead a count of the next age weighs
 /// twice as much: the order among the old is the same as if they had been halved, and the old
 /// counts are halved one by one as their entries are used again. (Forward decay: Cormode,
 /// Shkapenyuk, Srivastava and Xu, 2009.)
-#[derive(Debug)]
-pub(super) struct Lfu;
-
-impl Ranking for Lfu {
-    fn stored(&self, replaced: Option<u64>, age: &Age) -> u64 {
-        replaced.map_or(pack(1, age.now()), |marks| used(marks, age.now()))
-    }
-
-    fn hit(&self, marks: &AtomicU64, age: &Age) {
-        let before = marks.load(Ordering::Relaxed);
-        let after = used(before, age.now());
-        if after != before {
-            marks.store(after, Ordering::Relaxed);
-        }
-    }
-
-    /// `count * 2^age` as a floating point number would hold it: its logarithm, then the bits
-    /// below the first. Exact, since a count has no more bits than that.
-    fn rank(&self, marks: u64) -> u64 {
-        let (count, age) = unpack(marks);
-        let log = count.ilog2(); // a count is at least 1
-        let below = (count << (COUNT_BITS - 1 - log)) & (MOST >> 1);
-        ((age + u64::from(log)) << (COUNT_BITS - 1)) | below
-    }
-
-    fn period(&self, live: u64) -> Option<u64> {
-        Some(live.saturating_mul(TURNOVERS).max(FEWEST))
-    }
+#[derive(Debug, Default)]
+pub(super) struct Lfu {
+    by_rank: Ranks,
+    held: u64,
+    insertions: u64,
 }
 
-fn used(marks: u64, now: u64) -> u64 {
-    let (count, age) = unpack(marks);
-    let halvings = now.saturating_sub(age).min(u64::from(COUNT_BITS));
+/// Notes a use: one more, of the present age.
+pub(super) fn used(marks: u32, age: &Age) -> u32 {
+    let now = age.now();
+    let (count, then) = unpack(marks, now);
+    let halvings = now.saturating_sub(then).min(u64::from(COUNT_BITS));
     // `max`: the age may have moved on between its read and this use in another thread.
-    pack(((count >> halvings) + 1).min(MOST), now.max(age))
+    pack(((count >> halvings) + 1).min(MOST), now.max(then))
 }
 
-fn pack(count: u64, age: u64) -> u64 {
-    age << COUNT_BITS | count
+/// `count * 2^age` as a floating point number would hold it: its logarithm, then the bits below
+/// the first. Exact, since a count has no more bits than that.
+fn rank(marks: u32, now: u64) -> u64 {
+    let (count, age) = unpack(marks, now);
+    let log = count.max(1).ilog2();
+    let below = (count << (COUNT_BITS - 1 - log)) & (MOST >> 1);
+    (age + u64::from(log)) << (COUNT_BITS - 1) | u64::from(below)
 }
 
-fn unpack(marks: u64) -> (u64, u64) {
-    (marks & MOST, marks >> COUNT_BITS)
+#[allow(clippy::cast_possible_truncation, reason = "an age is cut to the bits there are")]
+fn pack(count: u32, age: u64) -> u32 {
+    ((age % (1 << AGE_BITS)) as u32) << COUNT_BITS | count
+}
+
+/// The count, and the latest age that fits. Whoever was not used for 65,536 ages looks younger than
+/// it is; eight ages without a use are enough to be the first to leave.
+fn unpack(marks: u32, now: u64) -> (u32, u64) {
+    let ago = now.wrapping_sub(u64::from(marks >> COUNT_BITS)) % (1 << AGE_BITS);
+    (marks & MOST, now.saturating_sub(ago))
+}
+
+impl Eviction for Lfu {
+    fn insert(&mut self, place: u32, _choice: &mut Choice<'_>, age: &Age) -> u32 {
+        self.held += 1;
+        self.insertions += 1;
+        let marks = pack(1, age.now());
+        self.by_rank.insert(place, rank(marks, age.now()));
+        if self.insertions >= self.held.saturating_mul(TURNOVERS).max(FEWEST) {
+            self.insertions = 0;
+            age.next();
+        }
+        marks
+    }
+
+    fn overwrite(&mut self, place: u32, marks: u32, age: &Age) -> u32 {
+        let marks = used(marks, age);
+        self.by_rank.remove(place);
+        self.by_rank.insert(place, rank(marks, age.now()));
+        marks
+    }
+
+    fn remove(&mut self, place: u32) {
+        self.by_rank.remove(place);
+        self.held -= 1;
+    }
+
+    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32> {
+        for _ in 0..SECOND_CHANCES {
+            let (place, stands_at) = self.by_rank.first()?;
+            let earned = rank(choice.marks(place), age.now());
+            if earned <= stands_at {
+                return Some(place);
+            }
+            self.by_rank.remove(place);
+            self.by_rank.insert(place, earned);
+        }
+        self.by_rank.first().map(|(place, _)| place)
+    }
+
+    fn renewed(&self) -> Box<dyn Eviction> {
+        Box::<Self>::default()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.by_rank.count()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(age: u64) -> Age {
+        let at = Age::default();
+        for _ in 0..age {
+            at.next();
+        }
+        at
+    }
+
     #[test]
     fn ranks_order_as_count_times_two_to_the_age() {
-        let weight = |count: u64, age: u64| count << age;
+        let weight = |count: u32, age: u64| u64::from(count) << age;
         for (a, b) in (1..=MOST).flat_map(|a| (1..=MOST).map(move |b| (a, b))) {
             for age in 0..10 {
                 assert_eq!(
-                    Lfu.rank(pack(a, age)).cmp(&Lfu.rank(pack(b, 3))),
+                    rank(pack(a, age), 10).cmp(&rank(pack(b, 3), 10)),
                     weight(a, age).cmp(&weight(b, 3)),
                     "{a} uses of age {age} against {b} of age 3",
                 );
@@ -85,7 +135,8 @@ mod tests {
     fn a_use_never_lowers_the_rank() {
         for marks in (1..=MOST).map(|count| pack(count, 5)) {
             for now in 5..20 {
-                assert!(Lfu.rank(used(marks, now)) >= Lfu.rank(marks), "{marks} at {now}");
+                let after = used(marks, &at(now));
+                assert!(rank(after, now) >= rank(marks, now), "{marks} at {now}");
             }
         }
     }
@@ -93,8 +144,18 @@ mod tests {
     /// Saturated counts are not written again: hits on hot entries share their cache line.
     #[test]
     fn hot_entries_stop_changing() {
-        let marks = (0..1000).fold(pack(1, 0), |marks, _| used(marks, 0));
+        let age = at(0);
+        let marks = (0..1000).fold(pack(1, 0), |marks, _| used(marks, &age));
         assert_eq!(marks, pack(MOST, 0));
-        assert_eq!(used(marks, 0), marks);
+        assert_eq!(used(marks, &age), marks);
+    }
+
+    /// Ages are cut to 16 bits in the marks; what is held is far younger than that.
+    #[test]
+    fn ages_survive_being_cut() {
+        for now in [65_535, 65_536, 1_000_000] {
+            let marks = used(pack(9, now - 3), &at(now));
+            assert_eq!(unpack(marks, now), (2, now));
+        }
     }
 }

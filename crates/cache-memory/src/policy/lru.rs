@@ -1,45 +1,109 @@
 //! Least recently used.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::{Age, Ranking};
+use super::{Age, Eviction, SECOND_CHANCES};
+use crate::line::{Choice, Ranks};
 
 /// Shards up to this size order every single use.
-const EXACT_UP_TO: u64 = 256;
+const EXACT_UP_TO: usize = 256;
 /// How often larger shards' clocks step while as many entries come as are held.
 const STEPS: u64 = 64;
+/// Marks are an age cut to so many bits.
+const BITS: u32 = 24;
 
-/// The marks are the age at the last use, and so is the rank.
+/// Entries stand at the age at their last use, as far as it is known here; their marks say better.
 ///
 /// In a large shard the age moves with insertions only. A hit then writes at most once a step and
 /// entry, and a load of nothing but hits soon writes nothing at all, as in `CacheLib`, which
 /// promotes an item at most once a minute. In a small shard each use moves it, which orders uses
 /// exactly and costs a shared counter, but only when another entry was used since.
-#[derive(Debug)]
-pub(super) struct Lru;
+#[derive(Debug, Default)]
+pub(super) struct Lru {
+    by_use: Ranks,
+    held: usize,
+    insertions: u64,
+}
 
-impl Ranking for Lru {
-    fn stored(&self, _replaced: Option<u64>, age: &Age) -> u64 {
-        if age.is_fine() { age.next() } else { age.now() }
+/// Notes the present age.
+pub(super) fn used(marks: u32, age: &Age) -> u32 {
+    let now = cut(age.now());
+    if marks == now || !age.is_fine() { now } else { cut(age.next()) }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "cut to the bits that marks have")]
+fn cut(age: u64) -> u32 {
+    (age % (1 << BITS)) as u32
+}
+
+/// The latest age that was cut to `marks`.
+fn whole(marks: u32, now: u64) -> u64 {
+    let ago = now.wrapping_sub(u64::from(marks)) % (1 << BITS);
+    now.saturating_sub(ago)
+}
+
+impl Lru {
+    fn stand(&mut self, place: u32, age: &Age) -> u32 {
+        let now = if age.is_fine() { age.next() } else { age.now() };
+        self.by_use.insert(place, now);
+        cut(now)
     }
+}
 
-    fn hit(&self, marks: &AtomicU64, age: &Age) {
-        let now = age.now();
-        if marks.load(Ordering::Relaxed) != now {
-            let now = if age.is_fine() { age.next() } else { now };
-            marks.store(now, Ordering::Relaxed);
+impl Eviction for Lru {
+    fn insert(&mut self, place: u32, _choice: &mut Choice<'_>, age: &Age) -> u32 {
+        self.held += 1;
+        self.insertions += 1;
+        age.set_fine(self.held <= EXACT_UP_TO);
+        if !age.is_fine() && self.insertions >= self.held as u64 / STEPS {
+            self.insertions = 0;
+            age.next();
         }
+        self.stand(place, age)
     }
 
-    fn rank(&self, marks: u64) -> u64 {
-        marks
+    fn overwrite(&mut self, place: u32, _marks: u32, age: &Age) -> u32 {
+        self.by_use.remove(place);
+        self.stand(place, age)
     }
 
-    fn period(&self, live: u64) -> Option<u64> {
-        (live > EXACT_UP_TO).then_some(live / STEPS)
+    fn remove(&mut self, place: u32) {
+        self.by_use.remove(place);
+        self.held -= 1;
     }
 
-    fn is_fine(&self, live: u64) -> bool {
-        live <= EXACT_UP_TO
+    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32> {
+        for _ in 0..SECOND_CHANCES {
+            let (place, stands_at) = self.by_use.first()?;
+            let marks = choice.marks(place);
+            if marks == cut(stands_at) {
+                return Some(place);
+            }
+            self.by_use.remove(place);
+            self.by_use.insert(place, whole(marks, age.now()).max(stands_at));
+        }
+        self.by_use.first().map(|(place, _)| place)
+    }
+
+    fn renewed(&self) -> Box<dyn Eviction> {
+        Box::<Self>::default()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.by_use.count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_stand_for_the_latest_age_that_fits() {
+        for now in [0, 5, (1 << 24) - 1, 1 << 24, (3 << 24) + 7] {
+            for ago in [0, 1, 5, 1 << 20] {
+                let age = u64::saturating_sub(now, ago);
+                assert_eq!(whole(cut(age), now), age, "{ago} before {now}");
+            }
+        }
     }
 }

@@ -1,18 +1,21 @@
 //! Eviction policies: who leaves when space is needed.
 //!
-//! To a policy an entry is a rank, a number, and the entry with the lowest rank leaves first. A
-//! hit only notes something on the entry itself (its *marks*); the entry is moved to the rank that
-//! its marks have earned when it comes up for eviction, which is the first moment it matters.
+//! A hit only notes something on the entry itself, its *marks*: it takes no lock and moves nothing.
+//! What uses have earned an entry is settled when it comes up for eviction, the first moment at
+//! which it matters.
 
 mod fifo;
 mod lfu;
 mod lru;
+mod tiny_lfu;
 mod ttl;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::line::Line;
+use crate::line::Choice;
+pub(crate) use tiny_lfu::Tuner;
 
 /// Who leaves when space is needed. An entry whose time is up always leaves first.
 ///
@@ -22,12 +25,20 @@ use crate::line::Line;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {
+    /// Whose key was seen least often among those that had their chance: W-TinyLFU, which shapes
+    /// itself to the load. It watches how a handful of configurations, from pure frequency to pure
+    /// recency, would do on a sample of the keys, and takes the best.
+    ///
+    /// New entries get a window to prove themselves in. Who has to leave that is let in for good only
+    /// if its key, in or out of the cache, was seen more often than the one that would have to leave
+    /// for it. Uses are counted to 15, and halved with age.
+    #[default]
+    TinyLfu,
     /// The least recently used entry; an overwrite is a use.
     ///
     /// Exact up to 256 entries a shard (and so for every cache of fewer than 256). In larger
     /// shards uses between two steps of a clock that moves 64 times a turnover count as equally
     /// recent, and of those the one that was stored or last moved first leaves first.
-    #[default]
     Lru,
     /// The least frequently used entry; an overwrite is a use.
     ///
@@ -38,48 +49,81 @@ pub enum Policy {
     /// The entry that was inserted first. Neither hits nor overwrites change its place.
     Fifo,
     /// The entry that expires first, to the millisecond; those that never expire last, in the
-    /// order in which they were inserted. Hits change nothing.
+    /// order in which they were inserted. Hits change nothing, except that they move the end of
+    /// idle entries.
     Ttl,
 }
 
+/// All there are.
+#[cfg(test)]
+pub(crate) const POLICIES: [Policy; 5] =
+    [Policy::TinyLfu, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Ttl];
+
 impl Policy {
-    pub(crate) fn ranking(self) -> &'static dyn Ranking {
+    /// What adapts this policy, if anything does, for a cache expected to hold so many entries.
+    pub(crate) fn tuner(self, entries: usize) -> Option<Arc<Tuner>> {
+        (self == Self::TinyLfu).then(|| Arc::new(Tuner::new(entries)))
+    }
+
+    /// The order of each of `shards` shards under this policy.
+    pub(crate) fn order(
+        self,
+        entries: usize,
+        shards: usize,
+        tuner: Option<&Arc<Tuner>>,
+    ) -> Box<dyn Eviction> {
         match self {
-            Self::Lru => &lru::Lru,
-            Self::Lfu => &lfu::Lfu,
-            Self::Fifo => &fifo::Fifo,
-            Self::Ttl => &ttl::Ttl,
+            Self::TinyLfu => {
+                let tuner = tuner.map_or_else(|| Arc::new(Tuner::new(entries)), Arc::clone);
+                Box::new(tiny_lfu::TinyLfu::new(tuner, entries.div_ceil(shards), shards))
+            }
+            Self::Lru => Box::<lru::Lru>::default(),
+            Self::Lfu => Box::<lfu::Lfu>::default(),
+            Self::Fifo => Box::<fifo::Fifo>::default(),
+            Self::Ttl => Box::<ttl::Ttl>::default(),
+        }
+    }
+
+    /// The marks of an entry after a use. Runs in many threads at once.
+    #[inline]
+    pub(crate) fn used(self, marks: u32, age: &Age) -> u32 {
+        match self {
+            Self::TinyLfu => tiny_lfu::used(marks),
+            Self::Lru => lru::used(marks, age),
+            Self::Lfu => lfu::used(marks, age),
+            Self::Fifo | Self::Ttl => marks,
         }
     }
 }
 
-/// What makes a policy: how uses become marks and marks become ranks.
-pub(crate) trait Ranking: Debug + Send + Sync {
-    /// The marks of an entry stored now, with the marks of the live entry that it replaces.
-    fn stored(&self, replaced: Option<u64>, age: &Age) -> u64;
+/// What makes a policy: in which order the entries of a shard leave.
+///
+/// Entries are known by their places. All methods run under the lock of the shard.
+pub(crate) trait Eviction: Debug + Send {
+    /// Puts a new entry in order, for which there is room; the marks that it starts with.
+    fn insert(&mut self, place: u32, choice: &mut Choice<'_>, age: &Age) -> u32;
 
-    /// Notes a use on the entry's marks. Runs under a read lock in many threads at once: it writes
-    /// nothing that the marks say already, and losing one of two simultaneous uses is fine.
-    fn hit(&self, marks: &AtomicU64, age: &Age);
+    /// The entry in `place` is overwritten by another of the same key. `marks` are those that the
+    /// old one had; the marks that the new one starts with.
+    fn overwrite(&mut self, place: u32, marks: u32, age: &Age) -> u32;
 
-    /// The rank that marks have earned. A hit never lowers it.
-    fn rank(&self, marks: u64) -> u64;
+    /// Takes an entry out of order, whatever the reason.
+    fn remove(&mut self, place: u32);
 
-    /// Who leaves next with its rank.
-    fn victim(&self, line: &mut Line) -> Option<(u32, u64)> {
-        line.order.first()
-    }
+    /// Who leaves next, so that another may enter. `None` only if there is nobody.
+    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32>;
 
-    /// After how many insertions, with so many entries in line, the age moves on.
-    fn period(&self, _live: u64) -> Option<u64> {
-        None
-    }
+    /// An order of the same kind with nobody in it.
+    fn renewed(&self) -> Box<dyn Eviction>;
 
-    /// Whether, with so many entries in line, hits too should move the age on.
-    fn is_fine(&self, _live: u64) -> bool {
-        false
-    }
+    /// How many entries are in order.
+    #[cfg(test)]
+    fn len(&self) -> usize;
 }
+
+/// Entries that an eviction moves to the place that hits have earned them, at most, before it
+/// takes the next one whatever its hits. A shard whose LRU order is exact has no more entries.
+const SECOND_CHANCES: usize = 256;
 
 /// What a policy counts time by, for one shard: read by hits, written mostly by insertions.
 #[derive(Debug, Default)]
@@ -100,15 +144,12 @@ impl Age {
         self.now.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Whether hits too move the age on.
     fn is_fine(&self) -> bool {
         self.fine.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn advance(&self) {
-        self.next();
-    }
-
-    pub(crate) fn set_fine(&self, fine: bool) {
+    fn set_fine(&self, fine: bool) {
         if self.is_fine() != fine {
             self.fine.store(fine, Ordering::Relaxed);
         }

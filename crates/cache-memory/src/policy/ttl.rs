@@ -1,27 +1,41 @@
 //! Earliest expiry first.
 
-use std::sync::atomic::AtomicU64;
-
-use super::{Age, Ranking};
-use crate::line::Line;
+use super::fifo::Fifo;
+use super::{Age, Eviction};
+use crate::line::Choice;
+use crate::times::NEVER;
 
 /// The deadlines are kept in order anyway, to reclaim what expired; this policy evicts by them.
 /// Entries that never expire stand in the order in which they came.
-#[derive(Debug)]
-pub(super) struct Ttl;
+#[derive(Debug, Default)]
+pub(super) struct Ttl(Fifo);
 
-impl Ranking for Ttl {
-    fn stored(&self, _replaced: Option<u64>, _age: &Age) -> u64 {
-        0
+impl Eviction for Ttl {
+    fn insert(&mut self, place: u32, choice: &mut Choice<'_>, age: &Age) -> u32 {
+        self.0.insert(place, choice, age)
     }
 
-    fn hit(&self, _marks: &AtomicU64, _age: &Age) {}
-
-    fn rank(&self, _marks: u64) -> u64 {
-        0
+    fn overwrite(&mut self, place: u32, marks: u32, age: &Age) -> u32 {
+        self.0.overwrite(place, marks, age)
     }
 
-    fn victim(&self, line: &mut Line) -> Option<(u32, u64)> {
-        line.deadlines.first().or_else(|| line.order.first())
+    fn remove(&mut self, place: u32) {
+        self.0.remove(place);
+    }
+
+    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32> {
+        match choice.soonest(NEVER) {
+            Some(first) => Some(first.place),
+            None => self.0.victim(choice, age),
+        }
+    }
+
+    fn renewed(&self) -> Box<dyn Eviction> {
+        Box::<Self>::default()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.len()
     }
 }

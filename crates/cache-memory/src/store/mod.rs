@@ -1,308 +1,196 @@
-//! The map and its policy state, kept in step: every change of the cache happens here.
+//! [`Store`]: the map and what stands beside it, changed together and read apart.
 
-mod counters;
-mod evict;
-mod slot;
+mod known;
+mod locked;
+mod read;
+mod taken;
+mod write;
+
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
-use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use cache_core::{Clock, Inserted, LocalStats, Timestamp};
+use cache_core::{BuildKeyHasher, LocalStats};
 use dashmap::{DashMap, SharedValue};
+use parking_lot::Mutex;
+use triomphe::Arc;
 
-use self::counters::{Counters, count};
-use self::slot::Leaving;
-pub(crate) use self::slot::Slot;
-use crate::budget::{Budget, Hold};
-use crate::line::{Shard, Ticket};
-use crate::policy::Ranking;
+pub(crate) use read::Read;
+pub(crate) use write::New;
 
-/// Expired entries that one write reclaims at most: more than it adds, so a backlog shrinks.
-const RECLAIM: usize = 8;
+use crate::budget::Budget;
+use crate::events::Events;
+use crate::line::{Counts, Line};
+use crate::lookups::Lookups;
+use crate::policy::{Age, Policy, Tuner};
+use crate::record::{Handle, Record};
+use crate::times::Times;
+use locked::Locked;
+pub(crate) use taken::Taken;
 
-/// An entry to be stored, weighed and with its end known.
-pub(crate) struct New<K, V> {
-    pub(crate) key: K,
-    pub(crate) value: V,
-    pub(crate) weight: u64,
-    pub(crate) expires_at: Timestamp,
-}
+/// Fewer entries than this in a shard, and its order would say little about the whole cache's.
+const ENTRIES_A_SHARD: usize = 128;
 
-/// How a read counts for the policy.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Read {
-    Use,
-    Look,
-}
-
-/// The map is the truth; [`Shard`]s hold the orders in which its entries leave.
+/// The entries, their order and their bounds.
 ///
-/// The shards of the map are used directly (`DashMap`'s `raw-api`): each call hashes its key once,
-/// and queues find an entry by hash and ticket, so they hold no copies of keys.
+/// # Invariants
+///
+/// * **One lock order**: the write lock of a map shard, then the mutex of the line beside it. A line
+///   changes only under both, so an entry is in the map exactly if it is in line, with the same
+///   place. Nobody holds two shards.
+/// * **No user code runs under either**: records are told apart by hash and address. Keys are
+///   compared, values cloned and dropped, and listeners called when nothing is locked. The
+///   condition of an insert alone is asked under the lock; that is what it is for.
+/// * An entry's share of the budget is taken before the entry appears and given back after it left.
+///
+/// The map's own interface hashes a key anew for each call and compares keys under its lock. So its
+/// shards are used directly (DashMap's `raw-api`).
 pub(crate) struct Store<K, V, S> {
-    map: DashMap<K, Slot<V>, S>,
+    map: DashMap<Stored<K, V>, (), BuildKeyHasher>,
     shards: Box<[Shard]>,
-    /// From the index of a map shard to that of the shard that serves it.
-    shift: u32,
-    ranking: &'static dyn Ranking,
-    /// Whether any entry ever had an end; until then reads need no clock.
-    timed: AtomicBool,
-    budget: Budget,
-    counters: Counters,
+    hasher: S,
+    policy: Policy,
+    tuner: Option<std::sync::Arc<Tuner>>,
+    pub(crate) times: Times,
+    pub(crate) budget: Budget,
+    events: Option<Events<K, V>>,
+    lookups: Option<Lookups>,
 }
 
-impl<K: Eq + Hash, V, S: BuildHasher + Clone> Store<K, V, S> {
-    /// A store with about `shards` shards of policy state.
+/// What stands beside a shard of the map.
+struct Shard {
+    age: Age,
+    line: Mutex<Line>,
+}
+
+/// A record as the map holds it: known by its address.
+struct Stored<K, V>(Arc<Record<K, V>>);
+
+type Table<K, V> = hashbrown::raw::RawTable<(Stored<K, V>, SharedValue<()>)>;
+
+impl<K, V> PartialEq for Stored<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<K, V> Eq for Stored<K, V> {}
+
+impl<K, V> Hash for Stored<K, V> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(in_table(self.0.hash));
+    }
+}
+
+/// What the table of a shard is given for a hash: it looks at the lowest bits and the highest.
+fn in_table(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+/// Where an entry belongs: the shard, and the hash that finds it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    shard: usize,
+    pub(crate) hash: u32,
+}
+
+impl Spot {
+    /// A number for it.
+    pub(crate) fn name(self) -> u64 {
+        (self.shard as u64) << 32 | u64::from(self.hash)
+    }
+}
+
+impl<K, V, S: BuildHasher> Store<K, V, S> {
+    /// A store that is expected to hold so many entries.
     pub(crate) fn new(
         hasher: S,
-        ranking: &'static dyn Ranking,
+        policy: Policy,
         budget: Budget,
-        shards: usize,
+        times: Times,
+        entries: usize,
+        events: Option<Events<K, V>>,
+        lookups: Option<Lookups>,
     ) -> Self {
-        let map = DashMap::with_hasher(hasher);
-        let of_map = map.shards().len(); // a power of two
-        let shards = 1 << shards.clamp(1, of_map).ilog2();
-        Self {
-            map,
-            shards: (0..shards).map(|_| Shard::default()).collect(),
-            shift: (of_map / shards).ilog2(),
-            ranking,
-            timed: AtomicBool::new(false),
-            budget,
-            counters: Counters::default(),
-        }
+        let most = 4 * std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = (entries / ENTRIES_A_SHARD).clamp(1, most.next_power_of_two());
+        let shards = 1 << shards.ilog2();
+        let tuner = policy.tuner(entries);
+        // DashMap has two shards at least; the second of a small cache stays empty.
+        let map = DashMap::with_hasher_and_shard_amount(BuildKeyHasher, shards.max(2));
+        let order = || policy.order(entries, shards, tuner.as_ref());
+        let shard = || Shard { age: Age::default(), line: Mutex::new(Line::new(order())) };
+        let shards = std::iter::repeat_with(shard).take(shards).collect();
+        Self { map, shards, hasher, policy, tuner, times, budget, events, lookups }
     }
 
-    /// Reads the live entry of `key`. `read` runs under a read lock.
-    pub(crate) fn read<Q, T>(
-        &self,
-        key: &Q,
-        clock: &dyn Clock,
-        how: Read,
-        read: impl FnOnce(&Slot<V>) -> T,
-    ) -> Option<T>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        // An entry that gets an end after this check did not expire before the check.
-        let now =
-            if self.timed.load(Ordering::Acquire) { clock.now() } else { Timestamp::default() };
-        let hash = self.hash(key);
-        let index = self.place(hash);
-        let table = self.map.shards()[index].read();
-        let (_, slot) = table.get(hash, |(k, _)| k.borrow() == key)?;
-        let slot = slot.get();
-        if slot.is_expired(now) {
-            return None;
-        }
-        if how == Read::Use {
-            self.ranking.hit(&slot.marks, &self.shards[index >> self.shift].age);
-        }
-        Some(read(slot))
+    /// Hashes a key: the only time that its `Hash` runs.
+    #[inline]
+    pub(crate) fn spot<Q: Hash + ?Sized>(&self, key: &Q) -> Spot {
+        // Hashers differ in which bits are good. One round of MurmurHash3's finaliser spreads them.
+        let mut hash = self.hasher.hash_one(key);
+        hash = (hash ^ hash >> 32).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash ^= hash >> 32;
+        #[allow(clippy::cast_possible_truncation, reason = "each half has its own use")]
+        Spot { shard: (hash >> 32) as usize & (self.shards.len() - 1), hash: hash as u32 }
     }
 
-    /// Stores `new` if `condition`, asked under the lock of its place, holds.
-    pub(crate) fn insert(
-        &self,
-        new: New<K, V>,
-        now: Timestamp,
-        condition: impl FnOnce() -> bool,
-    ) -> Inserted {
-        let mut leaving = Leaving::new(); // declared before, so dropped after the hold
-        let mut hold = self.budget.hold();
-        let hash = self.hash(&new.key);
-        self.reclaim(self.home(hash), now, RECLAIM, &mut hold, &mut leaving);
-
-        if new.weight > self.budget.max_weight() {
-            return self.refuse(
-                Inserted::TooHeavy,
-                hash,
-                &new.key,
-                condition,
-                &mut hold,
-                &mut leaving,
-            );
-        }
-        if new.expires_at <= now {
-            return self.refuse(
-                Inserted::Expired,
-                hash,
-                &new.key,
-                condition,
-                &mut hold,
-                &mut leaving,
-            );
-        }
-        if new.expires_at < Timestamp::MAX && !self.timed.load(Ordering::Relaxed) {
-            self.timed.store(true, Ordering::Release);
-        }
-        let shard = self.shard(hash);
-        loop {
-            let mut table = self.map.shards()[self.place(hash)].write();
-            let old = table.get_mut(hash, |(key, _)| *key == new.key);
-            // An overwrite needs room for the difference only, so it evicts nothing (A20).
-            let (entries, weight) = match &old {
-                Some((_, old)) => (0, new.weight.saturating_sub(old.get().weight)),
-                None => (1, new.weight),
-            };
-            if !hold.cover(entries, weight) {
-                drop(table);
-                self.make_room(hash, now, (entries, weight), &mut hold, &mut leaving);
-                continue;
-            }
-            if !condition() {
-                return Inserted::Declined;
-            }
-            if let Some((_, old)) = old {
-                let old = old.get_mut();
-                let expired = old.is_expired(now);
-                let marks = (!expired).then(|| *old.marks.get_mut());
-                let ends = (old.expires_at, new.expires_at);
-                let (ticket, marks) = shard.relink(self.ranking, old.ticket, marks, ends);
-                let slot = Slot::new(new.value, (new.weight, new.expires_at), (ticket, marks));
-                let old = mem::replace(old, slot);
-                hold.gain(0, old.weight);
-                hold.spend(0, new.weight);
-                drop(table);
-                count(&self.counters.expired, u64::from(expired));
-                leaving.push((new.key, old.value));
-            } else {
-                let (ticket, marks) = shard.link(self.ranking, hash, new.expires_at);
-                let slot = Slot::new(new.value, (new.weight, new.expires_at), (ticket, marks));
-                table.insert(hash, (new.key, SharedValue::new(slot)), |(key, _)| self.hash(key));
-                hold.spend(1, new.weight);
-                drop(table);
-            }
-            count(&self.counters.writes, 1);
-            return Inserted::Stored;
-        }
+    fn lock(&self, shard: usize) -> Locked<'_, K, V> {
+        Locked::new(self, shard)
     }
 
-    /// Removes the entry of `key` if `matches`, asked under the lock of its place, holds; its value
-    /// if it was live.
-    pub(crate) fn remove<Q>(
-        &self,
-        key: &Q,
-        now: Timestamp,
-        matches: impl FnOnce(Ticket) -> bool,
-    ) -> Option<V>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let mut leaving = Leaving::new();
-        let mut hold = self.budget.hold();
-        let hash = self.hash(key);
-        let removed =
-            self.take(hash, |k| k.borrow() == key, |slot| matches(slot.ticket), &mut hold);
-        self.reclaim(self.home(hash), now, RECLAIM, &mut hold, &mut leaving);
-        hold.release();
-        let (_key, slot) = removed?;
-        if slot.is_expired(now) {
-            count(&self.counters.expired, 1);
-            return None;
-        }
-        count(&self.counters.removals, 1);
-        Some(slot.value)
+    pub(crate) fn nothing_taken(&self) -> Taken<'_, K, V> {
+        Taken::nothing(&self.budget, self.events.as_ref())
     }
 
-    /// Reads the live value of `key` with the ticket that names this very value.
-    pub(crate) fn read_with_ticket<Q>(&self, key: &Q, clock: &dyn Clock) -> Option<(V, Ticket)>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-        V: Clone,
-    {
-        self.read(key, clock, Read::Look, |slot| (slot.value.clone(), slot.ticket))
-    }
-
-    /// Removes everything, a shard of the map at a time.
-    pub(crate) fn clear(&self) {
-        for (index, shard) in self.map.shards().iter().enumerate() {
-            let mut hold = self.budget.hold();
-            let table = mem::take(&mut *shard.write());
-            let left: Vec<_> = table
-                .into_iter()
-                .map(|(key, slot)| {
-                    let slot = slot.into_inner();
-                    self.shards[index >> self.shift].unlink(self.ranking, slot.ticket);
-                    hold.gain(1, slot.weight);
-                    (key, slot.value)
-                })
-                .collect();
-            count(&self.counters.removals, left.len() as u64);
-            drop(hold);
-            drop(left); // now that their room is free: a `Drop` that inserts must find some
-        }
-    }
-
-    /// Reclaims all entries whose time is up; how many.
-    pub(crate) fn remove_expired(&self, now: Timestamp) -> u64 {
-        let mut removed = 0;
-        for shard in 0..self.shards.len() {
-            loop {
-                let mut leaving = Leaving::new();
-                let mut hold = self.budget.hold();
-                match self.reclaim(shard, now, RECLAIM, &mut hold, &mut leaving) {
-                    0 => break,
-                    some => removed += some,
-                }
-            }
-        }
-        removed
-    }
-
-    pub(crate) fn entries(&self) -> u64 {
-        self.budget.entries()
-    }
-
-    pub(crate) fn weight(&self) -> u64 {
-        self.budget.weight()
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
     }
 
     pub(crate) fn stats(&self) -> LocalStats {
-        self.counters.read(self.entries(), self.weight())
-    }
-
-    fn take(
-        &self,
-        hash: u64,
-        is_key: impl Fn(&K) -> bool,
-        matches: impl FnOnce(&Slot<V>) -> bool,
-        hold: &mut Hold<'_>,
-    ) -> Option<(K, Slot<V>)> {
-        let mut table = self.map.shards()[self.place(hash)].write();
-        let (_, slot) = table.get(hash, |(key, _)| is_key(key))?;
-        if !matches(slot.get()) {
-            return None;
+        let mut counts = Counts::default();
+        for shard in &self.shards {
+            counts.add(shard.line.lock().counts);
         }
-        let (key, slot) = table.remove_entry(hash, |(key, _)| is_key(key))?;
-        let slot = slot.into_inner();
-        self.shard(hash).unlink(self.ranking, slot.ticket);
-        hold.gain(1, slot.weight);
-        Some((key, slot))
+        let mut stats = LocalStats::default(); // non-exhaustive: no literals outside its crate
+        stats.entries = self.budget.entries();
+        stats.weight = self.budget.weight();
+        stats.writes = counts.writes;
+        stats.removals = counts.removals;
+        stats.evictions = counts.evictions();
+        if let Some(lookups) = &self.lookups {
+            (stats.hits, stats.misses) = lookups.read();
+        }
+        stats
     }
 
-    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        self.map.hasher().hash_one(key)
+    pub(crate) fn listener_panics(&self) -> u64 {
+        self.events.as_ref().map_or(0, Events::panics)
     }
 
-    /// Which shard of the map a hash belongs to.
-    #[allow(clippy::cast_possible_truncation, reason = "as DashMap itself does on 32-bit targets")]
-    fn place(&self, hash: u64) -> usize {
-        self.map.determine_shard(hash as usize)
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
     }
 
-    fn home(&self, hash: u64) -> usize {
-        self.place(hash) >> self.shift
+    /// All live entries of a shard as they are at one moment.
+    pub(crate) fn snapshot(&self, shard: usize) -> Vec<Handle<K, V>> {
+        let mut held = self.snapshot_all(shard);
+        let now = self.times.now();
+        held.retain(|handle| self.times.is_live(&handle.0, now));
+        held
     }
 
-    fn shard(&self, hash: u64) -> &Shard {
-        &self.shards[self.home(hash)]
+    /// The same, expired ones that are not reclaimed yet included.
+    fn snapshot_all(&self, shard: usize) -> Vec<Handle<K, V>> {
+        let table = self.map.shards()[shard].read();
+        let mut held = Vec::with_capacity(table.len());
+        // To go through a raw table is unsafe. Every entry has a place in line: the line lists them.
+        for (place, hash) in self.shards[shard].line.lock().occupied() {
+            let found = table.get(in_table(hash), |(stored, _)| stored.0.place() == place);
+            held.extend(found.map(|(stored, _)| Handle(Arc::clone(&stored.0))));
+        }
+        held
     }
 }

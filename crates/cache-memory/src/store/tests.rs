@@ -1,51 +1,59 @@
-//! What only the inside can show: that map, orders and sums agree.
+//! What only the inside can show: that map, line and sums agree.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::RandomState;
+use std::sync::Arc as StdArc;
 use std::time::Duration;
 
-use cache_core::{ManualClock, Timestamp};
+use cache_core::{Inserted, ManualClock, Timestamp};
 
 use super::*;
-use crate::policy::Policy;
-
-const POLICIES: [Policy; 4] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Ttl];
+use crate::policy::POLICIES;
 
 type Numbers = Store<u64, u64, RandomState>;
 
-fn store(policy: Policy, max_entries: u64, shards: usize) -> Numbers {
+fn store(policy: Policy, max_entries: u64, expected: usize) -> (Numbers, StdArc<ManualClock>) {
+    let clock = StdArc::new(ManualClock::default());
     let budget = Budget::new(max_entries, 10 * max_entries);
-    Store::new(RandomState::new(), policy.ranking(), budget, shards)
+    let times = Times::new(Some(clock.clone()), None);
+    (Store::new(RandomState::new(), policy, budget, times, expected, None, None), clock)
 }
 
-fn put(store: &Numbers, key: u64, clock: &ManualClock, millis: u64) {
-    let now = clock.now();
+fn put(store: &Numbers, key: u64, millis: u64) {
+    let now = store.times.now();
     let expires_at = match millis {
         0 => Timestamp::MAX,
         _ => now.saturating_add(Duration::from_millis(millis)),
     };
-    let new = New { key, value: key, weight: key % 20 + 1, expires_at };
-    assert_eq!(store.insert(new, now, || true), Inserted::Stored);
+    let spot = store.spot(&key);
+    let record = Arc::new(Record::new(key, key, spot.hash, expires_at));
+    let new = New { spot, record, weight: key % 20 + 1, now: Some(now) };
+    assert_eq!(store.insert(new, |_| true), Inserted::Stored);
 }
 
-/// Map, tickets, both orders and both sums name the same entries.
+fn remove(store: &Numbers, key: u64) {
+    drop(store.remove(store.spot(&key), |k| *k == key));
+}
+
+/// Map, line, both orders and both sums name the same entries.
 fn audit(store: &Numbers) {
-    let mut in_map = vec![HashSet::new(); store.shards.len()];
-    let (mut weight, mut timed) = (0, vec![0; store.shards.len()]);
-    for entry in &store.map {
-        let home = store.home(store.hash(entry.key()));
-        assert!(in_map[home].insert(entry.ticket), "a ticket twice");
-        timed[home] += usize::from(entry.expires_at < Timestamp::MAX);
-        weight += entry.weight;
+    let (mut entries, mut weight) = (0, 0);
+    for (index, shard) in store.shards.iter().enumerate() {
+        let table = store.map.shards()[index].read();
+        let (places, in_order, with_deadline) = shard.line.lock().audit();
+        assert_eq!(in_order, places.len());
+        assert_eq!(table.len(), places.len());
+        drop(table);
+        let held = store.snapshot_all(index);
+        let timed = held.iter().filter(|held| held.expires_at() < Timestamp::MAX).count();
+        assert_eq!(with_deadline, timed);
+        let found: HashMap<_, _> =
+            held.iter().map(|held| (held.0.place(), held.key() % 20 + 1)).collect();
+        assert_eq!(found, places);
+        entries += found.len() as u64;
+        weight += found.values().sum::<u64>();
     }
-    for (home, shard) in store.shards.iter().enumerate() {
-        let (tickets, in_order, with_deadline) = shard.audit();
-        assert_eq!(in_order, tickets.len());
-        assert_eq!(with_deadline, timed[home]);
-        assert_eq!(tickets.into_iter().collect::<HashSet<_>>(), in_map[home]);
-    }
-    assert_eq!(store.entries(), in_map.iter().map(HashSet::len).sum::<usize>() as u64);
-    assert_eq!(store.weight(), weight);
+    assert_eq!((store.budget.entries(), store.budget.weight()), (entries, weight));
 }
 
 /// A41: after a thousand rounds of churn what stands beside the map is what is in it, and its
@@ -53,26 +61,25 @@ fn audit(store: &Numbers) {
 #[test]
 fn churn_leaves_nothing_behind() {
     for policy in POLICIES {
-        let (store, clock) = (store(policy, 50, 1), ManualClock::default());
+        let (store, clock) = store(policy, 50, 50);
         for round in 0..1_000 {
             for key in 0..40 {
-                put(&store, (round * 7 + key * 13) % 200, &clock, key % 9);
+                put(&store, (round * 7 + key * 13) % 200, key % 9);
             }
-            store.remove(&(round % 200), clock.now(), |_| true);
+            remove(&store, round % 200);
             clock.advance(Duration::from_millis(round % 5));
             if round % 100 == 99 {
                 store.clear();
             }
             audit(&store);
-            let (tickets, ..) = store.shards[0].audit();
             for _ in 0..2 {
                 for key in 0..200 {
-                    store.read(&key, &clock, Read::Use, |_| ());
+                    store.read(&key, Read::Use);
                 }
             }
-            assert_eq!(store.shards[0].audit().0, tickets, "hits leave the line alone");
+            audit(&store);
         }
-        assert!(store.shards[0].places() <= 50, "stale places pile up");
+        assert!(store.shards[0].line.lock().places() <= 50, "stale places pile up");
     }
 }
 
@@ -80,8 +87,8 @@ fn churn_leaves_nothing_behind() {
 #[test]
 fn concurrent_churn_leaves_nothing_behind() {
     for policy in POLICIES {
-        for shards in [1, 8] {
-            let (store, clock) = (store(policy, 64, shards), ManualClock::default());
+        for expected in [64, 1_024] {
+            let (store, clock) = store(policy, 64, expected); // in one shard and in several
             for round in 0..20 {
                 std::thread::scope(|threads| {
                     for thread in 0..8_u64 {
@@ -90,11 +97,11 @@ fn concurrent_churn_leaves_nothing_behind() {
                             for step in 0..500_u64 {
                                 let key = (step * (2 * thread + 1) + round) % 97;
                                 match step % 7 {
-                                    0 => drop(store.remove(&key, clock.now(), |_| true)),
-                                    1 => drop(store.read(&key, clock, Read::Use, |_| ())),
+                                    0 => remove(store, key),
+                                    1 => drop(store.read(&key, Read::Use)),
                                     2 if step % 100 == 2 => store.clear(),
                                     3 => clock.advance(Duration::from_millis(1)),
-                                    _ => put(store, key, clock, step % 11),
+                                    _ => put(store, key, step % 11),
                                 }
                             }
                         });
@@ -106,76 +113,74 @@ fn concurrent_churn_leaves_nothing_behind() {
     }
 }
 
-/// A42: a candidate chosen before its key was removed and inserted again, or overwritten, evicts
-/// neither.
+/// A42: what is known of an entry that was overwritten, or removed and inserted again, removes
+/// neither of those that came after it, whose place it was.
 #[test]
-fn a_stale_candidate_evicts_nothing() {
+fn a_stale_handle_removes_nothing() {
     for policy in POLICIES {
-        let (store, clock) = (store(policy, 10, 1), ManualClock::default());
-        let shard = &store.shards[0];
-        let chosen = || shard.victim(store.ranking, clock.now()).expect("a victim");
-        let evicts = |candidate| {
-            let mut hold = store.budget.hold();
-            let out = store.take_candidate(shard, candidate, false, &mut hold);
-            matches!(out, evict::Outcome::Left(_))
-        };
+        let (store, _clock) = store(policy, 10, 10);
+        let spot = store.spot(&1);
+        let held = || store.read(&1, Read::Look).expect("it is there");
 
-        put(&store, 1, &clock, 0);
-        let before_overwrite = chosen();
-        put(&store, 1, &clock, 0);
-        let before_removal = chosen();
-        store.remove(&1, clock.now(), |_| true);
-        let mut gone = vec![before_overwrite, before_removal];
-        put(&store, 1, &clock, 0); // on the place that the removal freed
-        assert!(gone.iter().all(|&candidate| !evicts(candidate)), "{policy:?}");
-        gone.push(chosen());
+        put(&store, 1, 0);
+        let before_overwrite = held();
+        put(&store, 1, 0);
+        let before_removal = held();
+        remove(&store, 1);
+        put(&store, 1, 0); // in the place that the removal freed
+        let before_clear = held();
+        assert_eq!(before_clear.0.place(), before_removal.0.place());
         store.clear();
-        put(&store, 1, &clock, 0);
-        assert!(gone.iter().all(|&candidate| !evicts(candidate)), "{policy:?}");
-        audit(&store);
-
-        assert!(evicts(chosen()));
-        assert_eq!((store.entries(), store.weight()), (0, 0));
+        put(&store, 1, 0);
+        for stale in [before_overwrite, before_removal, before_clear] {
+            assert_eq!(store.remove_this(spot, &stale), None, "{policy:?}");
+        }
+        assert_eq!(store.remove_this(spot, &held()), Some(true));
         audit(&store);
     }
-}
-
-/// A ticket whose entry `clear` has taken already is taken back by whoever meets it.
-#[test]
-fn an_orphaned_ticket_is_taken_back() {
-    let (store, clock) = (store(Policy::Lru, 10, 1), ManualClock::default());
-    put(&store, 1, &clock, 0);
-    let emptied: Vec<_> = store.map.shards().iter().map(|s| mem::take(&mut *s.write())).collect();
-    assert!(store.evict(0, clock.now(), &mut store.budget.hold()).is_none());
-    assert_eq!(store.shards[0].audit(), (vec![], 0, 0));
-    drop(emptied);
 }
 
 /// A19, F25: what an eviction examines is bounded, however many hits came before.
 #[test]
 fn an_eviction_does_bounded_work() {
-    let (store, clock) = (store(Policy::Lfu, 10_000, 1), ManualClock::default());
-    for key in 0..5_000 {
-        put(&store, key * 20, &clock, 0);
+    for policy in POLICIES {
+        let (store, _clock) = store(policy, 10_000, 100);
+        for key in 0..5_000 {
+            put(&store, key * 20, 0);
+        }
+        for key in 0..5_000 {
+            store.read(&(key * 20), Read::Use);
+        }
+        let asked = std::cell::Cell::new(0);
+        let counting = Counting { store: &store, asked: &asked };
+        let shard = &store.shards[0];
+        assert!(shard.line.lock().victim(&counting, &shard.age).is_some());
+        assert!(asked.get() <= 1_100, "{policy:?} looked at {} entries", asked.get());
     }
-    for key in 0..5_000 {
-        store.read(&(key * 20), &clock, Read::Use, |_| ());
-    }
-    // All were used since they were lined up: after so many second chances one leaves anyway.
-    assert!(store.evict(0, clock.now(), &mut store.budget.hold()).is_some());
-    let first = store.shards[0].victim(store.ranking, clock.now()).expect("a victim");
-    let moved = store.map.iter().filter(|entry| {
-        let marks = entry.marks.load(Ordering::Relaxed);
-        entry.ticket == first.ticket && store.ranking.rank(marks) > first.rank
-    });
-    assert_eq!(moved.count(), 1, "the backlog was not worked off at once");
-    audit(&store);
 }
 
-/// What `ENTRY_OVERHEAD` is computed from.
-#[test]
-fn slots_are_as_small_as_documented() {
-    type Entry = cache_core::Entry<[u8; 16]>;
-    let own = size_of::<cache_core::CacheKey>() + size_of::<Slot<Entry>>() - 16;
-    assert_eq!(own, 112);
+/// Entries that count how often they are looked at.
+struct Counting<'a> {
+    store: &'a Numbers,
+    asked: &'a std::cell::Cell<usize>,
+}
+
+impl crate::line::Entries for Counting<'_> {
+    fn marks(&self, hash: u32, place: u32) -> u32 {
+        self.asked.set(self.asked.get() + 1);
+        let table = self.store.map.shards()[0].read();
+        let found = table.get(in_table(hash), |(stored, _)| stored.0.place() == place);
+        found.map_or(0, |(stored, _)| stored.0.marks())
+    }
+
+    fn take_marks(&self, hash: u32, place: u32) -> u32 {
+        self.asked.set(self.asked.get() + 1);
+        let table = self.store.map.shards()[0].read();
+        let found = table.get(in_table(hash), |(stored, _)| stored.0.place() == place);
+        found.map_or(0, |(stored, _)| stored.0.take_marks())
+    }
+
+    fn deadline(&self, _hash: u32, _place: u32) -> u64 {
+        u64::MAX
+    }
 }

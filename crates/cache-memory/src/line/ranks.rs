@@ -95,10 +95,7 @@ impl Ranks {
     /// Lines `id` up behind all of its rank. It must not be in line.
     pub(crate) fn insert(&mut self, id: u32, rank: u64) {
         let index = id as usize;
-        if index >= self.links.len() {
-            let absent = Link { rank: 0, prev: ABSENT, next: NIL };
-            self.links.resize(index + 1, absent);
-        }
+        super::grow::reach(&mut self.links, id, Link { rank: 0, prev: ABSENT, next: NIL });
         debug_assert_eq!(self.links[index].prev, ABSENT, "id is in line already");
         self.links[index].rank = rank;
         self.grow(rank);
@@ -158,11 +155,6 @@ impl Ranks {
             parent.full &= !(1 << digit(rank, level));
             parent.split &= !(1 << digit(rank, level));
         }
-    }
-
-    /// The rank that `id`, which must be in line, stands at.
-    pub(crate) fn rank(&self, id: u32) -> u64 {
-        self.links[id as usize].rank
     }
 
     /// How many ids are in line.
@@ -275,7 +267,6 @@ mod tests {
                     }
                     Op::Remove(index) if !model.is_empty() => {
                         let &(rank, id) = model.iter().nth(index.index(model.len())).unwrap();
-                        assert_eq!(ranks.rank(id), rank);
                         ranks.remove(id);
                         ranks.remove(id); // a second time: nothing
                         model.remove(&(rank, id));

@@ -1,0 +1,141 @@
+//! [`Sketch`]: about how often a key was seen, present or not.
+
+/// Bytes that an entry's share of the sketch takes.
+pub(super) const BYTES_AN_ENTRY: usize = 8;
+/// Blocks that it begins with at least, so that rounding up is a 16th at most in the end.
+const FEWEST: usize = 16;
+/// The most that a counter of four bits can say.
+const MOST: u32 = 15;
+const ROWS: usize = 4;
+/// The low three bits of each counter: what is left of it when it is halved.
+const HALVED: u64 = 0x7777_7777_7777_7777;
+/// Odd numbers that spread a hash differently for each row (two of them from `MurmurHash3`, two from
+/// xxHash).
+const SEEDS: [u32; ROWS] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f];
+
+/// A block of counters, one cache line: all that is known of a key is in one of them.
+type Block = [u64; 8];
+
+/// A count-min sketch (Cormode and Muthukrishnan, 2005) of four-bit counters with conservative
+/// update, halved as it ages (Einziger, Friedman and Manes, "`TinyLFU`", 2017).
+#[derive(Debug, Default)]
+pub(super) struct Sketch {
+    blocks: Vec<Block>,
+    additions: usize,
+}
+
+impl Sketch {
+    /// Makes the sketch fit `entries`, of which it expects `expected` in the end.
+    ///
+    /// It grows by doubling: a key of block `b` is in block `2b` or `2b + 1` afterwards, so both
+    /// begin as copies of it and nothing is forgotten. It begins at such a size that doubling leads
+    /// to the one that is expected.
+    pub(super) fn fit(&mut self, entries: usize, expected: usize) {
+        let blocks = |entries: usize| entries.div_ceil(size_of::<Block>() / BYTES_AN_ENTRY).max(1);
+        let wanted = blocks(entries);
+        if self.blocks.len() >= wanted {
+            return;
+        }
+        if self.blocks.is_empty() {
+            let doublings = (blocks(expected) / wanted.max(FEWEST)).max(1).ilog2();
+            self.blocks = vec![[0; 8]; blocks(expected).div_ceil(1 << doublings)];
+        }
+        while self.blocks.len() < wanted {
+            self.blocks = self.blocks.iter().flat_map(|block| [*block; 2]).collect();
+        }
+    }
+
+    /// About how often a key was added; never less, until it was halved.
+    pub(super) fn estimate(&self, hash: u32) -> u32 {
+        let block = &self.blocks[self.block(hash)];
+        (0..ROWS).map(|row| count(block, place(hash, row))).min().unwrap_or(0)
+    }
+
+    /// Adds so many times of a key. All counters are halved whenever `period` were added.
+    pub(super) fn add(&mut self, hash: u32, times: u32, period: usize) {
+        if times == 0 {
+            return;
+        }
+        let target = (self.estimate(hash) + times).min(MOST);
+        let block = self.block(hash);
+        let block = &mut self.blocks[block];
+        for row in 0..ROWS {
+            let (word, shift) = place(hash, row);
+            if count(block, (word, shift)) < target {
+                block[word] =
+                    block[word] & !(u64::from(MOST) << shift) | u64::from(target) << shift;
+            }
+        }
+        self.additions += times as usize;
+        if self.additions >= period.max(1) {
+            self.halve();
+        }
+    }
+
+    fn halve(&mut self) {
+        self.additions /= 2;
+        for word in self.blocks.iter_mut().flatten() {
+            *word = *word >> 1 & HALVED;
+        }
+    }
+
+    fn block(&self, hash: u32) -> usize {
+        (u64::from(hash) * self.blocks.len() as u64 >> 32) as usize
+    }
+}
+
+/// Where the counter of a row is: each row has two words of the block.
+fn place(hash: u32, row: usize) -> (usize, u32) {
+    // The block was chosen by the high bits, so all bits have their say here.
+    let spread = (hash ^ hash >> 15).wrapping_mul(SEEDS[row]) >> 16;
+    (2 * row + (spread & 1) as usize, (spread >> 4 & 15) * 4)
+}
+
+fn count(block: &Block, (word, shift): (usize, u32)) -> u32 {
+    (block[word] >> shift) as u32 & MOST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spread(key: u32) -> u32 {
+        key.wrapping_mul(0x9e37_79b1) ^ key.wrapping_mul(0x85eb_ca77) >> 13
+    }
+
+    #[test]
+    fn counts_are_never_too_low_and_rarely_too_high() {
+        let mut sketch = Sketch::default();
+        sketch.fit(1_000, 1_000);
+        for key in 0..1_000 {
+            sketch.add(spread(key), key % 7 + 1, usize::MAX);
+        }
+        let over = (0..1_000).map(|key| sketch.estimate(spread(key)) - (key % 7 + 1));
+        assert!(over.clone().filter(|&over| over > 1).count() < 50, "{:?}", over.max());
+    }
+
+    #[test]
+    fn halving_halves_and_counters_saturate() {
+        let mut sketch = Sketch::default();
+        sketch.fit(10, 10);
+        for _ in 0..40 {
+            sketch.add(7, 1, usize::MAX);
+        }
+        assert_eq!(sketch.estimate(7), 15);
+        sketch.add(9, 1, 41);
+        assert_eq!((sketch.estimate(7), sketch.additions), (7, 20));
+    }
+
+    #[test]
+    fn growing_forgets_nothing_and_ends_where_expected() {
+        let mut sketch = Sketch::default();
+        for entries in 1..=1_250 {
+            sketch.fit(entries, 1_250);
+            sketch.add(spread(entries as u32), 3, usize::MAX);
+        }
+        assert!((1..=1_250).all(|key| sketch.estimate(spread(key)) >= 3));
+        assert!(sketch.blocks.len() <= 160, "{} blocks for 157", sketch.blocks.len());
+        sketch.fit(5_000, 1_250); // more than expected
+        assert!((1..=1_250).all(|key| sketch.estimate(spread(key)) >= 3));
+    }
+}

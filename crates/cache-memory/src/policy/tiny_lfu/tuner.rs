@@ -1,0 +1,194 @@
+//! [`Tuner`]: which shape suits the present load, told by miniatures of the cache.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::MOST_USES;
+use super::miniature::Miniature;
+use super::shape::{SHAPES, Shape};
+
+/// A miniature stands for a cache of so many entries, a 32nd of the real one in between.
+const SMALLEST: usize = 256;
+const LARGEST: usize = 1_024;
+/// Miniatures hold a little less than their share, so that they fill, and tell, before the cache does.
+const SCALE: f64 = 0.9;
+/// Scores fade over so many sampled accesses for each entry of a miniature.
+const HORIZON: f64 = 4.0;
+/// How often shapes are compared while as many accesses are sampled as a miniature has entries.
+const COMPARISONS: usize = 8;
+/// A shape takes over if it leads by this share of the accesses, and by so many standard deviations.
+const LEAD: f64 = 0.002;
+const DEVIATIONS: f64 = 0.25;
+/// Sampled hits that wait for the next insertion; more are lost.
+const WAITING: usize = 128;
+
+/// Chooses the shape of all shards of a cache.
+///
+/// Keys are sampled by their hashes, and each shape has a miniature that sees the sampled ones only:
+/// it makes the hits that a cache of that shape would make (Waldspurger, Saemundsson, Ahmad and Park,
+/// "Cache Modeling and Optimization using Miniature Simulations", 2017). Where the window should end
+/// is then not climbed to but read off.
+#[derive(Debug)]
+pub(crate) struct Tuner {
+    /// What most accesses read, and few change.
+    settings: Settings,
+    /// Sampled hits that wait: written by them alone.
+    waiting: Waiting,
+    work: Mutex<Work>,
+}
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Settings {
+    /// Hashes below this, once spread, are sampled; none at all while it is 0.
+    sampled_below: AtomicU32,
+    current: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Waiting {
+    count: AtomicUsize,
+    hits: Mutex<Vec<u32>>,
+}
+
+/// The miniatures and their scores.
+#[derive(Default)]
+struct Work {
+    miniatures: Vec<Miniature>,
+    scores: [f64; SHAPES.len()],
+    accesses: f64,
+    /// Accesses since shapes were last compared, and after how many they are.
+    since: usize,
+    every: usize,
+    decay: f64,
+    /// How many entries the miniatures were made for.
+    entries: usize,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").field("scores", &self.scores).finish_non_exhaustive()
+    }
+}
+
+// Relaxed throughout: what is read here steers the policy and publishes nothing.
+impl Tuner {
+    /// A tuner for a cache that is expected to hold so many entries.
+    pub(crate) fn new(entries: usize) -> Self {
+        let tuner = Self {
+            settings: Settings { sampled_below: AtomicU32::new(0), current: AtomicUsize::new(0) },
+            waiting: Waiting::default(),
+            work: Mutex::default(),
+        };
+        tuner.rescale(&mut tuner.work.lock(), entries);
+        tuner
+    }
+
+    pub(super) fn shape(&self) -> &'static Shape {
+        &SHAPES[self.settings.current.load(Ordering::Relaxed) % SHAPES.len()]
+    }
+
+    /// Notes a hit, if its key is sampled. `uses` are those of the entry since they were last taken:
+    /// of hits on hot entries, which every shape would make, most are left out.
+    #[inline]
+    pub(crate) fn hit(&self, hash: u32, uses: u32) {
+        if self.samples(hash) && uses < u32::from(MOST_USES) {
+            self.wait(hash);
+        }
+    }
+
+    #[cold]
+    fn wait(&self, hash: u32) {
+        if self.waiting.count.load(Ordering::Relaxed) < WAITING
+            && let Some(mut hits) = self.waiting.hits.try_lock()
+        {
+            hits.push(hash);
+            self.waiting.count.store(hits.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes a miss, and works off the hits that wait, unless another thread is at it.
+    #[inline]
+    pub(super) fn miss(&self, hash: u32) {
+        let sampled = self.samples(hash);
+        if sampled || self.waiting.count.load(Ordering::Relaxed) > 0 {
+            self.work_off(sampled.then_some(hash));
+        }
+    }
+
+    #[cold]
+    fn work_off(&self, miss: Option<u32>) {
+        let Some(mut work) = self.work.try_lock() else { return };
+        let hits = std::mem::take(&mut *self.waiting.hits.lock());
+        self.waiting.count.store(0, Ordering::Relaxed);
+        for &hash in hits.iter().chain(&miss) {
+            let before = self.settings.current.load(Ordering::Relaxed);
+            self.settings.current.store(work.access(hash, before), Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn samples(&self, hash: u32) -> bool {
+        // Spread once more: shards and tables have used the hash as it is.
+        hash.wrapping_mul(0xd6e8_feb9) < self.settings.sampled_below.load(Ordering::Relaxed)
+    }
+
+    /// Makes miniatures for another number of entries, if it differs much from what they are for.
+    pub(super) fn expect(&self, entries: usize) {
+        if let Some(mut work) = self.work.try_lock() {
+            if entries > 2 * work.entries || 2 * entries < work.entries {
+                self.rescale(&mut work, entries);
+            }
+        }
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "small positive numbers, to be about right"
+    )]
+    fn rescale(&self, work: &mut Work, entries: usize) {
+        let entries = entries.max(1);
+        let stands_for = (entries / 32).clamp(SMALLEST, LARGEST).min(entries);
+        let capacity = (stands_for as f64 * SCALE).max(16.0) as u16;
+        let every = (stands_for / COMPARISONS).max(16);
+        *work = Work {
+            miniatures: SHAPES.iter().map(|_| Miniature::new(capacity)).collect(),
+            every,
+            decay: (-(every as f64) / (HORIZON * stands_for as f64)).exp(),
+            entries,
+            ..Work::default()
+        };
+        let share = stands_for as f64 / entries as f64;
+        self.settings.sampled_below.store((share * f64::from(u32::MAX)) as u32, Ordering::Relaxed);
+    }
+}
+
+impl Work {
+    /// Lets all miniatures make an access; which shape is to be the cache's after it.
+    fn access(&mut self, hash: u32, current: usize) -> usize {
+        for ((miniature, shape), score) in
+            self.miniatures.iter_mut().zip(&SHAPES).zip(&mut self.scores)
+        {
+            *score += f64::from(u8::from(miniature.access(hash, shape)));
+        }
+        self.accesses += 1.0;
+        self.since += 1;
+        if self.since < self.every {
+            return current;
+        }
+        self.since = 0;
+        let scores = &self.scores;
+        let best = (0..scores.len())
+            .fold(current, |best, shape| if scores[shape] > scores[best] { shape } else { best });
+        let lead = scores[best] - scores[current];
+        let enough = LEAD * self.accesses + DEVIATIONS * scores[best].sqrt();
+        self.scores = self.scores.map(|score| score * self.decay);
+        self.accesses *= self.decay;
+        if lead > enough { best } else { current }
+    }
+}

@@ -1,0 +1,40 @@
+//! [`Known`]: which records of one hash have the key that is looked for.
+
+use triomphe::Arc;
+
+use crate::record::{Handle, Record};
+
+/// What was found out about records of one hash, by comparing keys while nothing is locked.
+///
+/// A writer locks the shard; if it sees a record of its hash that it does not know yet, it unlocks,
+/// gets to know it, and begins again. Two keys of one hash are rare, so most writers know nobody,
+/// and those that overwrite one record.
+pub(super) struct Known<K, V> {
+    same: Option<Handle<K, V>>,
+    others: Vec<Handle<K, V>>,
+}
+
+impl<K, V> Known<K, V> {
+    pub(super) fn nobody() -> Self {
+        Self { same: None, others: Vec::new() }
+    }
+
+    pub(super) fn knows(&self, record: &Arc<Record<K, V>>) -> bool {
+        let it = |known: &Handle<K, V>| Arc::ptr_eq(&known.0, record);
+        self.same.as_ref().is_some_and(it) || self.others.iter().any(it)
+    }
+
+    /// Gets to know a record. Runs the keys' `Eq`, and perhaps drops a record.
+    pub(super) fn meet(&mut self, record: Handle<K, V>, is_key: impl FnOnce(&K) -> bool) {
+        if is_key(record.key()) {
+            self.same = Some(record);
+        } else {
+            self.others.push(record);
+        }
+    }
+
+    /// The record of the key that was met last: the one in the map, if any of that key is.
+    pub(super) fn same(&self) -> Option<&Handle<K, V>> {
+        self.same.as_ref()
+    }
+}

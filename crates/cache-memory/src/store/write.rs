@@ -1,0 +1,189 @@
+//! Writes: insert, remove, evict, reclaim.
+
+use std::hash::BuildHasher;
+
+use cache_core::{Inserted, Timestamp};
+use triomphe::Arc;
+
+use super::known::Known;
+use super::taken::Taken;
+use super::{Spot, Store};
+use crate::events::Cause;
+use crate::record::{Handle, Record};
+
+/// Expired entries that a write reclaims on its way, so that they go faster than they come.
+const RECLAIM: usize = 8;
+/// The same for who has come to reclaim: shards are unlocked in between.
+const RECLAIM_ALL: usize = 64;
+
+/// What an insert brings.
+pub(crate) struct New<K, V> {
+    pub(crate) spot: Spot,
+    pub(crate) record: Arc<Record<K, V>>,
+    pub(crate) weight: u64,
+    /// The time, if the caller had to ask for it.
+    pub(crate) now: Option<Timestamp>,
+}
+
+impl<K, V> New<K, V> {
+    /// A handle on the value, whatever becomes of the insert.
+    pub(crate) fn handle(&self) -> Handle<K, V> {
+        Handle(Arc::clone(&self.record))
+    }
+}
+
+impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
+    /// Stores a record if `condition`, asked under the lock of its place about the one that it
+    /// would replace, holds.
+    pub(crate) fn insert(
+        &self,
+        new: New<K, V>,
+        condition: impl FnOnce(Option<&Handle<K, V>>) -> bool,
+    ) -> Inserted {
+        self.insert_taking(new, condition, &mut self.nothing_taken())
+    }
+
+    /// The same, for a caller who has something to do before anything is dropped.
+    pub(crate) fn insert_taking(
+        &self,
+        new: New<K, V>,
+        condition: impl FnOnce(Option<&Handle<K, V>>) -> bool,
+        taken: &mut Taken<'_, K, V>,
+    ) -> Inserted {
+        let New { spot, record, weight, now } = new;
+        let mut known = Known::nobody();
+        'again: loop {
+            let mut locked = self.lock(spot.shard);
+            if let Some(stranger) = locked.stranger(spot.hash, &known) {
+                drop(locked);
+                known.meet(stranger, |key| *key == record.key);
+                continue;
+            }
+            let now = now.unwrap_or_else(|| {
+                let ends = record.expires_at < Timestamp::MAX;
+                let timed = ends || self.times.has_idle() || locked.line.has_deadlines();
+                if timed { self.times.now() } else { Timestamp::default() }
+            });
+            locked.reclaim(RECLAIM, now, taken);
+
+            let refusal = if weight > self.budget.max_weight() {
+                Some(Inserted::TooHeavy)
+            } else {
+                (record.expires_at <= now).then_some(Inserted::Expired)
+            };
+            let mut old = known.same().filter(|old| locked.holds(old));
+            while refusal.is_none() {
+                // An overwrite needs room for the difference only, so it evicts nothing (A20).
+                let (entries, weight) = match &old {
+                    Some(old) => (0, weight.saturating_sub(locked.line.weight(old.0.place()))),
+                    None => (1, weight),
+                };
+                if taken.hold.cover(entries, weight) {
+                    break;
+                }
+                if !locked.evict(now, taken) {
+                    drop(locked);
+                    self.make_room_elsewhere(spot.shard, taken);
+                    continue 'again;
+                }
+                old = old.filter(|old| locked.holds(old));
+            }
+            if !condition(old) {
+                return Inserted::Declined;
+            }
+            if let Some(inserted) = refusal {
+                if let Some(old) = old {
+                    locked.remove(&old.0, Cause::Replaced, taken);
+                }
+                locked.line.counts.too_heavy += u64::from(inserted == Inserted::TooHeavy);
+                return inserted;
+            }
+            match old {
+                Some(old) => locked.replace(old, record, weight, now, taken),
+                None => locked.add(record, weight, now, taken),
+            }
+            return Inserted::Stored;
+        }
+    }
+
+    /// Removes the entry of a key; what it was if it was live.
+    pub(crate) fn remove(&self, spot: Spot, is_key: impl Fn(&K) -> bool) -> Option<Handle<K, V>> {
+        loop {
+            let found = self.find(spot, &is_key)?;
+            if let Some(live) = self.remove_this(spot, &found) {
+                return live.then_some(found);
+            }
+        }
+    }
+
+    /// Removes this very record. Whether it was live; `None` if it is no longer in the map.
+    pub(crate) fn remove_this(&self, spot: Spot, record: &Handle<K, V>) -> Option<bool> {
+        let mut taken = self.nothing_taken();
+        let mut locked = self.lock(spot.shard);
+        let timed = self.times.has_idle() || locked.line.has_deadlines();
+        let now = if timed { self.times.now() } else { Timestamp::default() };
+        let held = locked.holds(record);
+        let live = held && self.times.is_live(&record.0, now);
+        if held {
+            let cause = if live { Cause::Removed } else { Cause::Expired };
+            locked.remove(&record.0, cause, &mut taken);
+        }
+        locked.reclaim(RECLAIM, now, &mut taken);
+        drop(locked);
+        held.then_some(live)
+    }
+
+    /// Removes everything, shard after shard.
+    pub(crate) fn clear(&self) {
+        for shard in 0..self.shards.len() {
+            let mut taken = self.nothing_taken();
+            self.lock(shard).clear(&mut taken);
+        }
+    }
+
+    /// Reclaims all entries whose time is up; how many.
+    pub(crate) fn remove_expired(&self) -> u64 {
+        let now = self.times.now();
+        let mut removed = 0;
+        for shard in 0..self.shards.len() {
+            loop {
+                let mut taken = self.nothing_taken();
+                let reclaimed = self.lock(shard).reclaim(RECLAIM_ALL, now, &mut taken);
+                removed += reclaimed as u64;
+                if reclaimed < RECLAIM_ALL {
+                    break;
+                }
+            }
+        }
+        removed
+    }
+
+    /// Evicts, from shard after shard in turn, until the bounds hold.
+    pub(crate) fn shrink(&self) {
+        let mut shards = (0..self.shards.len()).cycle();
+        while self.budget.is_over() {
+            let Some(shard) = shards.next() else { return };
+            let mut taken = self.nothing_taken();
+            let now = self.times.now();
+            self.lock(shard).evict(now, &mut taken);
+            if self.budget.entries() == 0 {
+                return; // what is taken belongs to writers on the way
+            }
+        }
+    }
+
+    /// Evicts one entry of another shard.
+    fn make_room_elsewhere(&self, home: usize, taken: &mut Taken<'_, K, V>) {
+        let now = self.times.now();
+        let others = (1..self.shards.len()).map(|step| (home + step) % self.shards.len());
+        for shard in others {
+            if self.lock(shard).evict(now, taken) {
+                return;
+            }
+        }
+        // All room is held by writers on the way, each perhaps waiting for another's: give way.
+        // Whoever asks next gets all of it at once.
+        taken.hold.release();
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,103 @@
+//! [`Times`]: when entries expire, and how little of a clock that takes to know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::{Clock, RECENT, SystemClock, Timestamp};
+
+use crate::record::{Record, Uses};
+
+/// A moment in milliseconds since the cache was made: smaller numbers than since 1970, which the
+/// order of deadlines gains from. [`NEVER`] is later than all others.
+pub(crate) type Moment = u64;
+
+pub(crate) const NEVER: Moment = u64::MAX;
+const SLACK: u64 = RECENT.as_secs() * 1_000;
+
+/// What tells the time, and how long entries may stand idle.
+pub(crate) struct Times {
+    clock: Source,
+    made: Timestamp,
+    /// Milliseconds; 0 for ever.
+    idle: u64,
+}
+
+/// The system's clock is known by name, so that a hit reads it without a virtual call.
+enum Source {
+    System,
+    Other(Arc<dyn Clock>),
+}
+
+impl Times {
+    pub(crate) fn new(clock: Option<Arc<dyn Clock>>, time_to_idle: Option<Duration>) -> Self {
+        let clock = clock.map_or(Source::System, Source::Other);
+        let idle = time_to_idle.map_or(0, |idle| {
+            Timestamp::default().saturating_add(idle).as_unix_millis() // rounds up
+        });
+        let mut times = Self { clock, made: Timestamp::default(), idle };
+        times.made = times.now();
+        times
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        match &self.clock {
+            Source::System => SystemClock.now(),
+            Source::Other(clock) => clock.now(),
+        }
+    }
+
+    fn recent(&self) -> Timestamp {
+        match &self.clock {
+            Source::System => SystemClock.recent(),
+            Source::Other(clock) => clock.recent(),
+        }
+    }
+
+    /// The moment of an absolute time; one before the cache was made counts as its beginning.
+    pub(crate) fn moment(&self, at: Timestamp) -> Moment {
+        if at == Timestamp::MAX {
+            return NEVER;
+        }
+        at.as_unix_millis().saturating_sub(self.made.as_unix_millis())
+    }
+
+    /// The first uses of an entry stored at `now`.
+    pub(crate) fn first_use(&self, marks: u32, now: Timestamp) -> Uses {
+        Uses::new(marks, if self.idle == 0 { 0 } else { self.moment(now) })
+    }
+
+    pub(crate) fn has_idle(&self) -> bool {
+        self.idle > 0
+    }
+
+    /// When an entry ends if it is not used again.
+    pub(crate) fn deadline(&self, expires_at: Timestamp, last_use: Moment) -> Moment {
+        let end = self.moment(expires_at);
+        if self.idle == 0 { end } else { end.min(last_use.saturating_add(self.idle)) }
+    }
+
+    /// Whether an entry is live at `now`.
+    pub(crate) fn is_live<K, V>(&self, record: &Record<K, V>, now: Timestamp) -> bool {
+        self.moment(now) < self.deadline(record.expires_at, record.last_use())
+    }
+
+    /// If an entry is live, the moment of this use of it (0 where idleness does not matter).
+    ///
+    /// What has a second left is told from the kernel's last tick, at a fifth of the cost; a use is
+    /// then dated by the tick too, a few milliseconds early.
+    #[inline]
+    pub(crate) fn seen(&self, expires_at: Timestamp, uses: Uses) -> Option<Moment> {
+        if expires_at == Timestamp::MAX && self.idle == 0 {
+            return Some(0);
+        }
+        let deadline = self.deadline(expires_at, uses.last());
+        let mut now = self.moment(self.recent());
+        if deadline.saturating_sub(now) <= SLACK {
+            now = self.moment(self.now());
+            if now >= deadline {
+                return None;
+            }
+        }
+        Some(if self.idle == 0 { 0 } else { now.max(uses.last()) })
+    }
+}
