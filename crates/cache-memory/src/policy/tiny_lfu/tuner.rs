@@ -47,7 +47,7 @@ struct Settings {
     current: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 struct Waiting {
     count: AtomicUsize,
@@ -66,6 +66,8 @@ struct Work {
     decay: f64,
     /// How many entries the miniatures were made for.
     entries: usize,
+    /// Room for the hits that wait next.
+    hits: Vec<u32>,
 }
 
 impl fmt::Debug for Work {
@@ -80,7 +82,10 @@ impl Tuner {
     pub(crate) fn new(entries: usize) -> Self {
         let tuner = Self {
             settings: Settings { sampled_below: AtomicU32::new(0), current: AtomicUsize::new(0) },
-            waiting: Waiting::default(),
+            waiting: Waiting {
+                count: AtomicUsize::new(0),
+                hits: Mutex::new(Vec::with_capacity(WAITING)),
+            },
             work: Mutex::default(),
         };
         tuner.rescale(&mut tuner.work.lock(), entries);
@@ -122,12 +127,15 @@ impl Tuner {
     #[cold]
     fn work_off(&self, miss: Option<u32>) {
         let Some(mut work) = self.work.try_lock() else { return };
-        let hits = std::mem::take(&mut *self.waiting.hits.lock());
+        let mut hits = std::mem::take(&mut work.hits);
+        std::mem::swap(&mut *self.waiting.hits.lock(), &mut hits);
         self.waiting.count.store(0, Ordering::Relaxed);
-        for &hash in hits.iter().chain(&miss) {
-            let before = self.settings.current.load(Ordering::Relaxed);
-            self.settings.current.store(work.access(hash, before), Ordering::Relaxed);
+        let before = self.settings.current.load(Ordering::Relaxed);
+        let after = hits.drain(..).chain(miss).fold(before, |shape, hash| work.access(hash, shape));
+        if after != before {
+            self.settings.current.store(after, Ordering::Relaxed);
         }
+        work.hits = hits; // empty, for the next ones: a hit must not allocate
     }
 
     #[inline]
@@ -161,6 +169,7 @@ impl Tuner {
             every,
             decay: (-(every as f64) / (HORIZON * stands_for as f64)).exp(),
             entries,
+            hits: Vec::with_capacity(WAITING),
             ..Work::default()
         };
         let share = stands_for as f64 / entries as f64;
