@@ -15,7 +15,18 @@ const KINDS: [EndpointKind; 4] = [
 ];
 
 fuzz_target!(|bytes: &[u8]| {
-    let start = Instant::now();
+    // Slower by far than any machine: a few microseconds a kilobyte are usual. A process that had to wait
+    // for a processor is not slow again.
+    let bound = Duration::from_secs(2) + Duration::from_micros(bytes.len() as u64 * 50);
+    let quick = (0..3).any(|_| {
+        let start = Instant::now();
+        check(bytes);
+        start.elapsed() < bound
+    });
+    assert!(quick, "{} bytes took more than {bound:?}, three times", bytes.len());
+});
+
+fn check(bytes: &[u8]) {
     let scope = KeyScope::new(Tenant::Shared);
     let theirs = serde_json::from_slice::<serde_json::Value>(bytes);
     for kind in KINDS {
@@ -41,10 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let _ = (to_jcs(bytes), llmix_key(bytes));
-    // Slower by far than any machine: a few microseconds a kilobyte are usual.
-    let bound = Duration::from_secs(2) + Duration::from_micros(bytes.len() as u64 * 50);
-    assert!(start.elapsed() < bound, "{} bytes took {:?}", bytes.len(), start.elapsed());
-});
+}
 
 /// Whether any run of digits may be more than a double keeps.
 fn has_large_number(bytes: &[u8]) -> bool {
