@@ -35,15 +35,19 @@ impl Times {
             Timestamp::default().saturating_add(idle).as_unix_millis() // rounds up
         });
         let mut times = Self { clock, made: Timestamp::default(), idle };
-        times.made = times.now();
+        times.made = times.timestamp();
         times
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    pub(crate) fn timestamp(&self) -> Timestamp {
         match &self.clock {
             Source::System => SystemClock.now(),
             Source::Other(clock) => clock.now(),
         }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.moment(self.timestamp())
     }
 
     fn recent(&self) -> Timestamp {
@@ -62,8 +66,8 @@ impl Times {
     }
 
     /// The first uses of an entry stored at `now`.
-    pub(crate) fn first_use(&self, marks: u32, now: Timestamp) -> Uses {
-        Uses::new(marks, if self.idle == 0 { 0 } else { self.moment(now) })
+    pub(crate) fn first_use(&self, marks: u32, now: Moment) -> Uses {
+        Uses::new(marks, if self.idle == 0 { 0 } else { now })
     }
 
     pub(crate) fn has_idle(&self) -> bool {
@@ -77,8 +81,8 @@ impl Times {
     }
 
     /// Whether an entry is live at `now`.
-    pub(crate) fn is_live<K, V>(&self, record: &Record<K, V>, now: Timestamp) -> bool {
-        self.moment(now) < self.deadline(record.expires_at, record.last_use())
+    pub(crate) fn is_live<K, V>(&self, record: &Record<K, V>, now: Moment) -> bool {
+        now < self.deadline(record.expires_at, record.last_use())
     }
 
     /// If an entry is live, the moment of this use of it (0 where idleness does not matter).
@@ -93,7 +97,7 @@ impl Times {
         let deadline = self.deadline(expires_at, uses.last());
         let mut now = self.moment(self.recent());
         if deadline.saturating_sub(now) <= SLACK {
-            now = self.moment(self.now());
+            now = self.now();
             if now >= deadline {
                 return None;
             }

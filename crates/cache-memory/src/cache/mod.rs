@@ -296,14 +296,16 @@ impl<K: Eq + Hash, V, S: BuildHasher> Shared<K, V, S> {
 
     /// Asks everything that has to be known of an entry to be stored.
     fn new_entry(&self, spot: Spot, key: K, value: V, options: InsertOptions) -> New<K, V> {
-        let own_end = self.expiry.as_ref().map(|ask| ask(&key, &value));
-        let named = options.ttl.is_some() || options.until.is_some() || own_end.is_some();
-        let ttl = if named { options.ttl } else { self.default_ttl };
+        let own_end = self.expiry.as_ref().map_or(Timestamp::MAX, |ask| ask(&key, &value));
+        let mut expires_at = options.until.map_or(own_end, |until| own_end.min(until));
+        let unsaid = options.until.is_none() && self.expiry.is_none();
+        let ttl = options.ttl.or(if unsaid { self.default_ttl } else { None });
         // The clock is read only if it matters.
-        let now = ttl.map(|_| self.store.times.now());
-        let ttl_end = ttl.zip(now).map(|(ttl, now)| now.saturating_add(ttl));
-        let ends = [ttl_end, options.until, own_end];
-        let expires_at = ends.into_iter().flatten().min().unwrap_or(Timestamp::MAX);
+        let now = ttl.map(|ttl| {
+            let now = self.store.times.timestamp();
+            expires_at = expires_at.min(now.saturating_add(ttl));
+            self.store.times.moment(now)
+        });
         let weight = options.weight.unwrap_or_else(|| match &self.weigher {
             Some(weigh) => weigh(&key, &value),
             None => (size_of::<K>() + size_of::<V>()) as u64 + ENTRY_OVERHEAD,

@@ -99,7 +99,7 @@ impl Policy {
 /// What makes a policy: in which order the entries of a shard leave.
 ///
 /// Entries are known by their places. All methods run under the lock of the shard.
-pub(crate) trait Eviction: Debug + Send {
+pub(crate) trait Eviction: Debug + Send + Sync {
     /// Puts a new entry in order, for which there is room; the marks that it starts with.
     fn insert(&mut self, place: u32, choice: &mut Choice<'_>, age: &Age) -> u32;
 

@@ -1,8 +1,7 @@
 //! [`Locked`]: a shard of the map and its line under one lock, changed together.
 
-use cache_core::Timestamp;
+use atomic_refcell::AtomicRefMut;
 use dashmap::{RwLockWriteGuard, SharedValue};
-use parking_lot::MutexGuard;
 use triomphe::Arc;
 
 use super::known::Known;
@@ -16,8 +15,8 @@ use crate::times::{Moment, Times};
 
 /// A shard that nobody else sees while this lives.
 pub(super) struct Locked<'a, K, V> {
-    // Unlocked in this order.
-    pub(super) line: MutexGuard<'a, Line>,
+    // Given back in this order.
+    pub(super) line: AtomicRefMut<'a, Line>,
     pub(super) table: RwLockWriteGuard<'a, Table<K, V>>,
     age: &'a Age,
     times: &'a Times,
@@ -57,7 +56,7 @@ impl<'a, K, V> Locked<'a, K, V> {
         let Shard { age, line } = &store.shards[shard];
         let table = store.map.shards()[shard].write();
         let events = store.events.as_ref();
-        Self { line: line.lock(), table, age, times: &store.times, events }
+        Self { line: line.borrow_mut(), table, age, times: &store.times, events }
     }
 
     /// A record of this hash that is not known.
@@ -79,7 +78,7 @@ impl<'a, K, V> Locked<'a, K, V> {
         &mut self,
         record: Arc<Record<K, V>>,
         weight: u64,
-        now: Timestamp,
+        now: Moment,
         taken: &mut Taken<'_, K, V>,
     ) {
         taken.hold.spend(1, weight);
@@ -101,7 +100,7 @@ impl<'a, K, V> Locked<'a, K, V> {
         old: &Handle<K, V>,
         record: Arc<Record<K, V>>,
         weight: u64,
-        now: Timestamp,
+        now: Moment,
         taken: &mut Taken<'_, K, V>,
     ) {
         let place = old.0.place();
@@ -136,7 +135,7 @@ impl<'a, K, V> Locked<'a, K, V> {
     }
 
     /// Evicts one entry: one whose time is up, else the policy's choice. Whether there was one.
-    pub(super) fn evict(&mut self, now: Timestamp, taken: &mut Taken<'_, K, V>) -> bool {
+    pub(super) fn evict(&mut self, now: Moment, taken: &mut Taken<'_, K, V>) -> bool {
         if self.reclaim(1, now, taken) > 0 {
             return true;
         }
@@ -152,10 +151,9 @@ impl<'a, K, V> Locked<'a, K, V> {
     pub(super) fn reclaim(
         &mut self,
         most: usize,
-        now: Timestamp,
+        now: Moment,
         taken: &mut Taken<'_, K, V>,
     ) -> usize {
-        let now = self.times.moment(now);
         for reclaimed in 0..most {
             let seen = Seen { table: &self.table, times: self.times };
             let Some(place) = self.line.expired(now, &seen) else {

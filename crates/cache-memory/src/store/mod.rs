@@ -11,9 +11,9 @@ mod tests;
 
 use std::hash::{BuildHasher, Hash};
 
+use atomic_refcell::AtomicRefCell;
 use cache_core::{BuildKeyHasher, LocalStats};
 use dashmap::{DashMap, SharedValue};
-use parking_lot::Mutex;
 use triomphe::Arc;
 
 pub(crate) use read::Read;
@@ -36,10 +36,10 @@ const ENTRIES_A_SHARD: usize = 128;
 ///
 /// # Invariants
 ///
-/// * **One lock order**: the write lock of a map shard, then the mutex of the line beside it. A line
-///   changes only under both, so an entry is in the map exactly if it is in line, with the same
-///   place. Nobody holds two shards.
-/// * **No user code runs under either**: records are told apart by hash and address. Keys are
+/// * **One lock**: that of a map shard. The line beside it is borrowed only while it is held, and
+///   mutably only while it is held for writing, so an entry is in the map exactly if it is in line,
+///   with the same place. Nobody holds two shards.
+/// * **No user code runs under it**: records are told apart by hash and address. Keys are
 ///   compared, values cloned and dropped, and listeners called when nothing is locked. The
 ///   condition of an insert alone is asked under the lock; that is what it is for.
 /// * An entry's share of the budget is taken before the entry appears and given back after it left.
@@ -61,7 +61,8 @@ pub(crate) struct Store<K, V, S> {
 /// What stands beside a shard of the map.
 struct Shard {
     age: Age,
-    line: Mutex<Line>,
+    /// Guarded by the lock of the map shard.
+    line: AtomicRefCell<Line>,
 }
 
 /// A record as the map holds it: known by its address.
@@ -120,7 +121,7 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
         // DashMap has two shards at least; the second of a small cache stays empty.
         let map = DashMap::with_hasher_and_shard_amount(BuildKeyHasher, shards.max(2));
         let order = || policy.order(entries, shards, tuner.as_ref());
-        let shard = || Shard { age: Age::default(), line: Mutex::new(Line::new(order())) };
+        let shard = || Shard { age: Age::default(), line: AtomicRefCell::new(Line::new(order())) };
         let shards = std::iter::repeat_with(shard).take(shards).collect();
         Self { map, shards, hasher, policy, tuner, times, budget, events, lookups }
     }
@@ -150,8 +151,9 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
 
     pub(crate) fn stats(&self) -> LocalStats {
         let mut counts = Counts::default();
-        for shard in &self.shards {
-            counts.add(shard.line.lock().counts);
+        for (table, shard) in self.map.shards().iter().zip(&self.shards) {
+            let _guard = table.read();
+            counts.add(shard.line.borrow().counts);
         }
         let mut stats = LocalStats::default(); // non-exhaustive: no literals outside its crate
         stats.entries = self.budget.entries();
@@ -187,7 +189,7 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
         let table = self.map.shards()[shard].read();
         let mut held = Vec::with_capacity(table.len());
         // To go through a raw table is unsafe. Every entry has a place in line: the line lists them.
-        for (place, hash) in self.shards[shard].line.lock().occupied() {
+        for (place, hash) in self.shards[shard].line.borrow().occupied() {
             let found = table.get(in_table(hash), |(stored, _)| stored.0.place() == place);
             held.extend(found.map(|(stored, _)| Handle(Arc::clone(&stored.0))));
         }

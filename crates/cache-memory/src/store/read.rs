@@ -112,7 +112,7 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
             return Some(Duration::MAX);
         }
         // Asked after the entry was seen, so the answer is never more than it was given.
-        let left = deadline.saturating_sub(self.times.moment(self.times.now()));
+        let left = deadline.saturating_sub(self.times.now());
         (left > 0).then(|| Duration::from_millis(left))
     }
 

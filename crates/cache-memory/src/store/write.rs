@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use cache_core::{Inserted, Timestamp};
+use cache_core::Inserted;
 use triomphe::Arc;
 
 use super::known::Known;
@@ -10,6 +10,7 @@ use super::taken::Taken;
 use super::{Spot, Store};
 use crate::events::Cause;
 use crate::record::{Handle, Record};
+use crate::times::{Moment, NEVER};
 
 /// Expired entries that a write reclaims on its way, so that they go faster than they come.
 const RECLAIM: usize = 8;
@@ -22,7 +23,7 @@ pub(crate) struct New<K, V> {
     pub(crate) record: Arc<Record<K, V>>,
     pub(crate) weight: u64,
     /// The time, if the caller had to ask for it.
-    pub(crate) now: Option<Timestamp>,
+    pub(crate) now: Option<Moment>,
 }
 
 impl<K, V> New<K, V> {
@@ -51,6 +52,7 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
         taken: &mut Taken<'_, K, V>,
     ) -> Inserted {
         let New { spot, record, weight, now } = new;
+        let ends = self.times.moment(record.expires_at);
         let mut known = Known::nobody();
         'again: loop {
             let mut locked = self.lock(spot.shard);
@@ -60,16 +62,15 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
                 continue;
             }
             let now = now.unwrap_or_else(|| {
-                let ends = record.expires_at < Timestamp::MAX;
-                let timed = ends || self.times.has_idle() || locked.line.has_deadlines();
-                if timed { self.times.now() } else { Timestamp::default() }
+                let timed = ends < NEVER || self.times.has_idle() || locked.line.has_deadlines();
+                if timed { self.times.now() } else { 0 }
             });
             locked.reclaim(RECLAIM, now, taken);
 
             let refusal = if weight > self.budget.max_weight() {
                 Some(Inserted::TooHeavy)
             } else {
-                (record.expires_at <= now).then_some(Inserted::Expired)
+                (ends <= now).then_some(Inserted::Expired)
             };
             let mut old = known.same().filter(|old| locked.holds(old));
             while refusal.is_none() {
@@ -121,7 +122,7 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
         let mut taken = self.nothing_taken();
         let mut locked = self.lock(spot.shard);
         let timed = self.times.has_idle() || locked.line.has_deadlines();
-        let now = if timed { self.times.now() } else { Timestamp::default() };
+        let now = if timed { self.times.now() } else { 0 };
         let held = locked.holds(record);
         let live = held && self.times.is_live(&record.0, now);
         if held {
