@@ -1,9 +1,13 @@
 //! Benchmarks of the layered LLM cache beside its rivals: `cargo xtask bench SUITE`.
 
+mod contenders;
+mod hit_ratio;
 mod keys;
 mod memory;
+mod plot;
 mod random;
 mod report;
+mod trace;
 
 use std::path::PathBuf;
 
@@ -20,8 +24,10 @@ struct Args {
 enum Suite {
     /// From the raw body of a request to its key.
     Keys(Options),
-    /// Hits and insertions at capacity of the tier in memory.
+    /// Hits, misses, insertions and bytes of the tier in memory.
     Memory(Options),
+    /// Replays of traces: who keeps the right entries.
+    HitRatio(hit_ratio::Options),
 }
 
 /// How to run a suite and where to leave the numbers.
@@ -40,5 +46,6 @@ fn main() -> std::io::Result<()> {
     match Args::parse().suite {
         Suite::Keys(options) => keys::run(&options),
         Suite::Memory(options) => memory::run(&options),
+        Suite::HitRatio(options) => hit_ratio::run(&options),
     }
 }

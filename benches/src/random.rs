@@ -11,12 +11,19 @@ impl Random {
 
     /// Uniform in `[0, 1)`.
     #[allow(clippy::cast_precision_loss, reason = "53 bits fit")]
-    fn fraction(&mut self) -> f64 {
+    pub(crate) fn fraction(&mut self) -> f64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         let bits = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11;
         bits as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Uniform in `0..n`.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below n")]
+    #[allow(clippy::cast_precision_loss, reason = "n is small")]
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        ((self.fraction() * n as f64) as usize).min(n - 1)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::shell::{cargo, root, run};
 /// Run a benchmark suite, ours beside its rivals, and print its table.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Which suite, e.g. memory.
+    /// Which suite: keys, memory or hit-ratio.
     suite: String,
     /// Also write every number as JSON.
     #[arg(long, value_name = "FILE")]
@@ -17,6 +17,15 @@ pub(crate) struct Bench {
     /// Seconds instead of minutes: shows that the suite runs, not how fast anything is.
     #[arg(long)]
     smoke: bool,
+    /// Suite hit-ratio: replay this trace too (.lis, .lis.zst, .jsonl). May be given several times.
+    #[arg(long, value_name = "FILE")]
+    trace: Vec<PathBuf>,
+    /// Suite hit-ratio: leave out the synthetic loads, and the report as it is.
+    #[arg(long)]
+    only_traces: bool,
+    /// Compile litellm-rs too, for suite memory; this takes minutes.
+    #[arg(long)]
+    litellm: bool,
 }
 
 impl Bench {
@@ -28,12 +37,24 @@ impl Bench {
                 "run this from a complete checkout of the repository",
             ));
         }
-        let mut bench = cargo("run --release --quiet --manifest-path benches/Cargo.toml --");
-        bench.arg(&self.suite);
+        let mut bench = cargo("run --release --quiet --manifest-path benches/Cargo.toml");
+        if self.litellm {
+            bench.args(["--features", "litellm"]);
+        }
+        bench.arg("--").arg(&self.suite);
+        // Relative to where the user stands, although the suite runs from the workspace root.
+        let absolute = |file: PathBuf| match env::current_dir() {
+            Ok(here) => here.join(file),
+            Err(_) => file,
+        };
         if let Some(file) = self.json {
-            // Relative to where the user stands, although the suite runs from the workspace root.
-            let file = env::current_dir().map_or_else(|_| file.clone(), |here| here.join(&file));
-            bench.arg("--json").arg(file);
+            bench.arg("--json").arg(absolute(file));
+        }
+        for file in self.trace {
+            bench.arg("--trace").arg(absolute(file));
+        }
+        if self.only_traces {
+            bench.arg("--only-traces");
         }
         if self.smoke {
             // What is not to be measured need not be quick, and then builds in half the time.
