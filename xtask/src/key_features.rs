@@ -17,7 +17,8 @@ const COMBINATIONS: &[&str] = &[
 /// The golden vectors, and the typed requests that `serde_json` writes, under each combination.
 pub(crate) fn key_features() -> Outcome {
     for features in COMBINATIONS {
-        let mut test = cargo("test --package cache-key --test vectors --test typed --no-default-features");
+        let mut test =
+            cargo("test --package cache-key --test vectors --test typed --no-default-features");
         run(test.args(["--features", features]))?;
     }
     Ok(())
