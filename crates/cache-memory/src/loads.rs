@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::store::Spot;
 
-const STRIPES: usize = 32;
+const STRIPES: usize = 16;
 
 /// The initialisers that are running, by the hashes of their keys. Two keys of one hash, which is
 /// rare, take turns as if they were one.

@@ -18,7 +18,6 @@ pub(super) struct Miniature {
     capacity: u16,
 }
 
-#[derive(Default)]
 struct Entries {
     hashes: Vec<u32>,
     uses: Vec<Cell<u8>>,
@@ -43,7 +42,10 @@ impl Miniature {
         Self {
             segments: Segments::new(usize::from(capacity)),
             index: RawTable::with_capacity(usize::from(capacity)),
-            entries: Entries::default(),
+            entries: Entries {
+                hashes: Vec::with_capacity(usize::from(capacity)),
+                uses: Vec::with_capacity(usize::from(capacity)),
+            },
             free: Vec::new(),
             capacity,
         }

@@ -34,19 +34,34 @@ pub(super) struct Segments {
     expected: usize,
 }
 
+/// Where an entry stands, in a byte: there is one of these for each.
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
-    segment: Segment,
-    /// Rounds that it may yet pass unused.
-    chances: u8,
-}
+struct Standing(u8);
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Segment {
-    #[default]
     Window,
     Probation,
     Protected,
+}
+
+impl Standing {
+    const fn new(segment: Segment, chances: u8) -> Self {
+        Self(chances << 2 | segment as u8)
+    }
+
+    const fn segment(self) -> Segment {
+        match self.0 & 3 {
+            0 => Segment::Window,
+            1 => Segment::Probation,
+            _ => Segment::Protected,
+        }
+    }
+
+    /// Rounds that it may yet pass unused.
+    const fn chances(self) -> u8 {
+        self.0 >> 2
+    }
 }
 
 impl Segments {
@@ -82,19 +97,18 @@ impl Segments {
             let Some(first) = self.window.first() else { return };
             let touched = uses.touched(first);
             self.settle(first, shape, uses);
-            if touched && shape.rotate {
+            if touched {
                 self.window.rotate(&mut self.links);
                 continue;
             }
-            self.shift(first, if touched { Segment::Protected } else { Segment::Probation });
-            // Untouched or not: after a change of shape the protected segment shrinks this way.
-            self.demote(shape, uses);
+            self.shift(first, Segment::Probation);
+            self.demote(shape, uses); // after a change of shape the protected segment shrinks here
         }
     }
 
     /// Takes out an entry, whatever the reason.
     pub(super) fn remove(&mut self, place: u32) {
-        let segment = self.standing[place as usize].segment;
+        let segment = self.standing[place as usize].segment();
         let Self { links, window, probation, protected, .. } = self;
         match segment {
             Segment::Window => window.remove(links, place),
@@ -112,20 +126,15 @@ impl Segments {
             let Some(candidate) = self.window.first() else { break };
             let touched = uses.touched(candidate);
             self.settle(candidate, shape, uses);
-            if touched && shape.rotate {
+            if touched {
                 self.window.rotate(&mut self.links);
                 continue;
             }
             let Some(victim) = self.main_victim(shape, uses) else { return Some(candidate) };
-            if !self.admits(shape.admission, candidate, touched, victim, uses) {
+            if !self.admits(shape.admission, candidate, victim, uses) {
                 return Some(candidate);
             }
-            if touched {
-                self.shift(candidate, Segment::Protected);
-                self.demote(shape, uses);
-            } else {
-                self.shift(candidate, Segment::Probation);
-            }
+            self.shift(candidate, Segment::Probation);
             return Some(victim);
         }
         self.main_victim(shape, uses).or_else(|| self.window.first())
@@ -166,34 +175,29 @@ impl Segments {
         }
     }
 
-    fn admits(
-        &self,
-        admission: Admission,
-        candidate: u32,
-        touched: bool,
-        victim: u32,
-        uses: &impl Uses,
-    ) -> bool {
+    fn admits(&self, admission: Admission, candidate: u32, victim: u32, uses: &impl Uses) -> bool {
         let seen = |place| self.sketch.estimate(uses.hash(place));
         match admission {
-            Admission::Margin => seen(candidate) > seen(victim) + 1,
-            Admission::Strict => seen(candidate) > seen(victim),
-            Admission::Touched => touched || seen(candidate) > seen(victim),
             Admission::Known => seen(candidate) >= 2,
+            Admission::Strict => seen(candidate) > seen(victim),
+            Admission::Clear => {
+                let victim = seen(victim);
+                seen(candidate) > victim + u32::from(victim >= 4)
+            }
         }
     }
 
     fn is_live(&self, place: u32, uses: &impl Uses) -> bool {
-        self.standing[place as usize].chances > 0 || uses.touched(place)
+        self.standing[place as usize].chances() > 0 || uses.touched(place)
     }
 
     /// Enters an entry's uses into the sketch. In the main segments they are worth chances, too.
     fn settle(&mut self, place: u32, shape: &Shape, uses: &impl Uses) {
         let taken = uses.take(place);
         let standing = &mut self.standing[place as usize];
-        let chances = u32::from(standing.chances) + taken;
+        let chances = u32::from(standing.chances()) + taken;
         let chances = u8::try_from(chances).unwrap_or(u8::MAX).min(shape.chances);
-        standing.chances = chances.saturating_sub(1);
+        *standing = Standing::new(standing.segment(), chances.saturating_sub(1));
         let period = self.period(shape);
         self.sketch.add(uses.hash(place), taken, period);
     }
@@ -206,7 +210,8 @@ impl Segments {
             Segment::Probation => probation.push(links, place),
             Segment::Protected => protected.push(links, place),
         }
-        self.standing[place as usize].segment = to;
+        let standing = &mut self.standing[place as usize];
+        *standing = Standing::new(to, standing.chances());
     }
 
     fn period(&self, shape: &Shape) -> usize {

@@ -15,22 +15,18 @@ pub(super) struct Shape {
     pub(super) period: usize,
     /// How many rounds a much used entry of the main segments may pass without a use.
     pub(super) chances: u8,
-    /// Whether an entry that was used while in the window begins anew there, as in LRU.
-    pub(super) rotate: bool,
 }
 
 /// Who is let into the main segments: the entry that has passed the window, or the one there that
 /// would have to leave for it. In a draw the latter stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// Who was seen more often, the miss that brought it not counted.
-    Margin,
-    /// Who was seen more often.
-    Strict,
-    /// Who was used while in the window, or was seen more often.
-    Touched,
     /// Who was seen before.
     Known,
+    /// Who was seen more often.
+    Strict,
+    /// The same, by two where the other was seen four times or more.
+    Clear,
 }
 
 impl Shape {
@@ -51,73 +47,43 @@ fn share(entries: u32, parts: u64) -> u32 {
     u32::try_from(share).unwrap_or(entries)
 }
 
-const fn percent_of_a_hundred(hundredths: u64) -> u64 {
+/// A share given in hundredths of a percent.
+const fn of_10_000(hundredths: u64) -> u64 {
     (hundredths * WHOLE + 5_000) / 10_000
 }
 
 /// What there is to choose from; the first is what a cache begins with.
-pub(super) static SHAPES: [Shape; 7] = [
-    // Next to no window: frequency alone, and new keys must show themselves twice. Loops, Zipf.
-    Shape {
-        window: percent_of_a_hundred(5),
-        protected: percent_of_a_hundred(80_00),
-        admission: Admission::Margin,
-        period: 20,
-        chances: 3,
-        rotate: true,
-    },
-    // The same, kinder to new keys: frequency that shifts slowly.
-    Shape {
-        window: percent_of_a_hundred(5),
-        protected: percent_of_a_hundred(80_00),
-        admission: Admission::Strict,
-        period: 20,
-        chances: 3,
-        rotate: true,
-    },
-    // A quarter for what is recent: databases, mixed loads.
-    Shape {
-        window: percent_of_a_hundred(25_00),
-        protected: percent_of_a_hundred(80_00),
-        admission: Admission::Strict,
-        period: 20,
-        chances: 3,
-        rotate: true,
-    },
-    // All but LRU: recency is everything.
-    Shape {
-        window: percent_of_a_hundred(95_00),
-        protected: percent_of_a_hundred(80_00),
-        admission: Admission::Strict,
-        period: 10,
-        chances: 0,
-        rotate: true,
-    },
-    // All but FIFO: keys come back once, after a fixed time.
-    Shape {
-        window: percent_of_a_hundred(97_00),
-        protected: percent_of_a_hundred(80_00),
-        admission: Admission::Touched,
-        period: 10,
-        chances: 0,
-        rotate: false,
-    },
+pub(super) static SHAPES: [Shape; 4] = [
     // As S3-FIFO: a small queue on probation, and whoever was there before is let in.
     Shape {
-        window: percent_of_a_hundred(10_00),
-        protected: 0,
+        window: of_10_000(2_00),
+        protected: of_10_000(30_00),
         admission: Admission::Known,
         period: 5,
         chances: 3,
-        rotate: true,
     },
-    // Frequency with a long probation: keys come back late or never.
+    // Next to no window, and a long memory: frequency alone, as for loops and Zipf.
     Shape {
-        window: percent_of_a_hundred(5),
-        protected: percent_of_a_hundred(30_00),
+        window: of_10_000(5),
+        protected: of_10_000(80_00),
+        admission: Admission::Clear,
+        period: 20,
+        chances: 3,
+    },
+    // A quarter for what is recent: databases, mixed loads.
+    Shape {
+        window: of_10_000(25_00),
+        protected: of_10_000(80_00),
+        admission: Admission::Strict,
+        period: 20,
+        chances: 3,
+    },
+    // All but LRU: recency is everything.
+    Shape {
+        window: of_10_000(95_00),
+        protected: of_10_000(80_00),
         admission: Admission::Strict,
         period: 10,
         chances: 0,
-        rotate: true,
     },
 ];

@@ -2,8 +2,8 @@
 
 /// Bytes that an entry's share of the sketch takes.
 pub(super) const BYTES_AN_ENTRY: usize = 8;
-/// Blocks that it begins with at least, so that rounding up is a 16th at most in the end.
-const FEWEST: usize = 16;
+/// Blocks that it begins with at least, so that rounding up adds next to nothing in the end.
+const FEWEST: usize = 64;
 /// The most that a counter of four bits can say.
 const MOST: u32 = 15;
 const ROWS: usize = 4;
