@@ -103,7 +103,7 @@ fn what_was_removed_meanwhile_is_not_brought_back() {
             |cache| assert_eq!(cache.insert_with(1, 5, Duration::ZERO), Inserted::Expired),
             None,
         ),
-        ("compute", |cache| drop(cache.compute(1, |_| Compute::Put(5))), Some(5)),
+        ("compute", |cache| drop(cache.compute(&1, |_| Compute::Put(5))), Some(5)),
         ("remove_many", |cache| assert_eq!(cache.remove_many(&[1]), 0), None),
     ];
     for (way, write, there) in ways {
@@ -168,7 +168,7 @@ fn computing_is_atomic() {
         for _ in 0..4 {
             threads.spawn(|| {
                 for _ in 0..1_000 {
-                    cache.compute(1, |count| Compute::Put(count.map_or(1, |count| count + 1)));
+                    cache.compute(&1, |count| Compute::Put(count.map_or(1, |count| count + 1)));
                 }
             });
         }
@@ -183,30 +183,30 @@ fn computing_says_what_it_did() {
         .weigher(|_, &weight| weight)
         .build()
         .expect("good options");
-    assert!(matches!(cache.compute(1, |_| Compute::Keep), Computed::Kept(None)));
-    assert!(matches!(cache.compute(1, |_| Compute::Remove), Computed::Kept(None)));
+    assert!(matches!(cache.compute(&1, |_| Compute::Keep), Computed::Kept(None)));
+    assert!(matches!(cache.compute(&1, |_| Compute::Remove), Computed::Kept(None)));
     assert!(
-        matches!(cache.compute(1, |_| Compute::Put(9)), Computed::Stored(value) if *value == 9)
+        matches!(cache.compute(&1, |_| Compute::Put(9)), Computed::Stored(value) if *value == 9)
     );
     assert!(
-        matches!(cache.compute(1, |_| Compute::Keep), Computed::Kept(Some(value)) if *value == 9)
+        matches!(cache.compute(&1, |_| Compute::Keep), Computed::Kept(Some(value)) if *value == 9)
     );
-    let refused = cache.compute(1, |_| Compute::Put(101));
+    let refused = cache.compute(&1, |_| Compute::Put(101));
     assert!(matches!(refused, Computed::Refused(Inserted::TooHeavy)));
     assert!(!cache.contains(&1));
     let options = InsertOptions::new().ttl(Duration::ZERO);
-    let expired = cache.compute(1, |_| Compute::PutWith(1, options));
+    let expired = cache.compute(&1, |_| Compute::PutWith(1, options));
     assert!(matches!(expired, Computed::Refused(Inserted::Expired)));
     let _ = cache.insert(1, 4);
     assert!(
-        matches!(cache.compute(1, |_| Compute::Remove), Computed::Removed(value) if *value == 4)
+        matches!(cache.compute(&1, |_| Compute::Remove), Computed::Removed(value) if *value == 4)
     );
     assert!(cache.is_empty());
 
     // The decision is made on what is there when it is carried out.
     let mut asked = 0;
     let _ = cache.insert(1, 4);
-    let done = cache.compute(1, |seen| {
+    let done = cache.compute(&1, |seen| {
         asked += 1;
         if asked == 1 {
             let _ = cache.insert(1, 6);

@@ -170,7 +170,7 @@ fn agrees(policy: Policy, ops: Vec<Op>) {
                 assert_eq!(cache.ttl(&key), left, "{op:?}");
             }
             Op::Remove(key) => {
-                assert_eq!(cache.remove(&key).as_deref().copied(), model.remove(key), "{op:?}")
+                assert_eq!(cache.remove(&key).as_deref().copied(), model.remove(key), "{op:?}");
             }
             Op::RemoveIf(key, least) => {
                 let expected = model.find(key).is_some_and(|entry| entry.weight >= least);

@@ -33,7 +33,7 @@ fn meddle(key: u64) {
         *calls += 1;
         *calls
     });
-    if DEPTH.with_borrow(|depth| *depth > 0) || calls % 499 != 0 {
+    if DEPTH.with_borrow(|depth| *depth > 0) || !calls.is_multiple_of(499) {
         return;
     }
     DEPTH.set(1);
@@ -41,7 +41,7 @@ fn meddle(key: u64) {
     drop(cache.get(&Key(key)));
     drop(cache.remove(&Key(key + 2)));
     let _ = cache.insert_with(Key(key), Value(key), Duration::from_secs(60));
-    cache.compute(Key(key + 3), |_| Compute::Put(Value(key)));
+    cache.compute(&Key(key + 3), |_| Compute::Put(Value(key)));
     assert!(cache.iter().count() <= 8);
     cache.retain(|_, value| value.0 % 2 == 0);
     DEPTH.set(0);
@@ -124,7 +124,7 @@ fn all_user_code_may_call_the_cache() {
                 meddle(key);
                 Value(key)
             }));
-            cache.compute(Key(key % 5), |_| {
+            cache.compute(&Key(key % 5), |_| {
                 meddle(key);
                 Compute::Put(Value(key))
             });
@@ -256,7 +256,7 @@ fn a_drop_finds_room() {
 /// by however many threads.
 #[test]
 fn events_of_a_key_come_in_order() {
-    let heard: Arc<parking::Log> = Arc::default();
+    let heard: Arc<log::Log> = Arc::default();
     let log = Arc::clone(&heard);
     let cache: MemoryCache<u64, u64> = MemoryCache::builder()
         .max_entries(16)
@@ -307,9 +307,9 @@ fn events_of_a_key_come_in_order() {
 #[test]
 fn every_cause_is_told() {
     let clock = Arc::new(cache_core::ManualClock::default());
-    let heard: Arc<parking::Log> = Arc::default();
+    let heard: Arc<log::Log> = Arc::default();
     let misses = Arc::new(AtomicU64::new(0));
-    let (log, missed) = (Arc::clone(&heard), Arc::clone(&misses));
+    let (log, absent) = (Arc::clone(&heard), Arc::clone(&misses));
     let cache: MemoryCache<u64, u64> = MemoryCache::builder()
         .max_entries(2)
         .clock(clock.clone())
@@ -317,7 +317,7 @@ fn every_cause_is_told() {
             Event::Stored(handle) => log.push((*handle.key(), Heard::Stored(**handle))),
             Event::Left(handle, cause) => log.push((*handle.key(), Heard::Left(**handle, *cause))),
             Event::Hit(handle) => log.push((*handle.key(), Heard::Hit(**handle))),
-            Event::Missed(hash) => missed.store(*hash, Ordering::Relaxed),
+            Event::Missed(hash) => absent.store(*hash, Ordering::Relaxed),
             _ => {}
         })
         .build()
@@ -366,7 +366,7 @@ enum Heard {
     Left(u64, Cause),
 }
 
-mod parking {
+mod log {
     use std::sync::Mutex;
 
     use super::Heard;

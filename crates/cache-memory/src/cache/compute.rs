@@ -47,18 +47,18 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> MemoryCache<K, V, S> {
     ///
     /// let cache: MemoryCache<&str, u32> = MemoryCache::builder().max_entries(10).build()?;
     /// for _ in 0..3 {
-    ///     cache.compute("count", |value| Compute::Put(value.map_or(1, |count| count + 1)));
+    ///     cache.compute(&"count", |value| Compute::Put(value.map_or(1, |count| count + 1)));
     /// }
     /// assert_eq!(*cache.get("count").expect("stored"), 3);
     /// # Ok::<(), cache_memory::BuildError>(())
     /// ```
     pub fn compute(
         &self,
-        key: K,
+        key: &K,
         mut decide: impl FnMut(Option<&V>) -> Compute<V>,
     ) -> Computed<K, V> {
         loop {
-            let seen = self.peek(&key);
+            let seen = self.peek(key);
             let (value, options) = match (decide(seen.as_deref()), &seen) {
                 (Compute::Put(value), _) => (value, InsertOptions::new()),
                 (Compute::PutWith(value, options), _) => (value, options),
@@ -68,7 +68,7 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> MemoryCache<K, V, S> {
                 (Compute::Remove, Some(_)) => continue, // another value came, or its time was up
                 (Compute::Remove, None) | (Compute::Keep, _) => return Computed::Kept(seen),
             };
-            let spot = self.shared.store.spot(&key);
+            let spot = self.shared.store.spot(key);
             self.shared.loads.void(spot);
             let now = self.shared.store.times.now();
             let new = self.shared.new_entry(spot, key.clone(), value, options);

@@ -80,7 +80,7 @@ impl Sketch {
     }
 
     fn block(&self, hash: u32) -> usize {
-        (u64::from(hash) * self.blocks.len() as u64 >> 32) as usize
+        ((u64::from(hash) * self.blocks.len() as u64) >> 32) as usize
     }
 }
 
@@ -91,6 +91,7 @@ fn place(hash: u32, row: usize) -> (usize, u32) {
     (2 * row + (spread & 1) as usize, (spread >> 4 & 15) * 4)
 }
 
+#[allow(clippy::cast_possible_truncation, reason = "four bits are looked at")]
 fn count(block: &Block, (word, shift): (usize, u32)) -> u32 {
     (block[word] >> shift) as u32 & MOST
 }
@@ -129,9 +130,9 @@ mod tests {
     #[test]
     fn growing_forgets_nothing_and_ends_where_expected() {
         let mut sketch = Sketch::default();
-        for entries in 1..=1_250 {
+        for (entries, key) in (1..=1_250).zip(1..) {
             sketch.fit(entries, 1_250);
-            sketch.add(spread(entries as u32), 3, usize::MAX);
+            sketch.add(spread(key), 3, usize::MAX);
         }
         assert!((1..=1_250).all(|key| sketch.estimate(spread(key)) >= 3));
         assert!(sketch.blocks.len() <= 160, "{} blocks for 157", sketch.blocks.len());

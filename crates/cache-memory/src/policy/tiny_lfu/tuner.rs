@@ -176,10 +176,10 @@ impl Tuner {
 
     /// Makes miniatures for another number of entries, if it differs much from what they are for.
     pub(super) fn expect(&self, entries: usize) {
-        if let Some(mut work) = self.work.try_lock() {
-            if entries > 2 * work.entries || 2 * entries < work.entries {
-                self.rescale(&mut work, entries);
-            }
+        if let Some(mut work) = self.work.try_lock()
+            && (entries > 2 * work.entries || 2 * entries < work.entries)
+        {
+            self.rescale(&mut work, entries);
         }
     }
 
