@@ -55,7 +55,7 @@
 //! # Memory
 //!
 //! Beside key and value, with `n` entries in `s` shards (a power of two, at most four for each
-//! processor, of 128 entries or more each):
+//! processor, of 256 entries or more each):
 //!
 //! | what | bytes an entry |
 //! |---|---|
@@ -65,7 +65,7 @@
 //! | if it expires | 16 |
 //! | if weights differ | 8 |
 //!
-//! What is counted by place grows by a 16th at a time. `TinyLfu` adds four miniatures of the cache,
+//! What is counted by place grows by a 32nd at a time. `TinyLfu` adds five miniatures of the cache,
 //! of about 25 bytes for each of their 58 to 922 entries. The suite `memory` of the workspace's
 //! benchmarks measures it with an allocator that counts.
 //!

@@ -1,4 +1,4 @@
-//! How the arrays beside the map grow: by a sixteenth, where `Vec` would double.
+//! How the arrays beside the map grow: by a 32nd, where `Vec` would double.
 //!
 //! They exist once for every entry, so half of one being empty would be a good part of what an
 //! entry costs. Each element is still moved a constant number of times on average.
@@ -22,7 +22,7 @@ pub(super) fn push<T>(places: &mut Vec<T>, element: T) {
 /// Makes room for `wanted` elements in all.
 fn make_room<T>(places: &mut Vec<T>, wanted: usize) {
     if wanted > places.capacity() {
-        let spare = (places.len() / 16).max(16);
+        let spare = (places.len() / 32).max(8);
         places.reserve_exact(wanted - places.len() + spare);
     }
 }

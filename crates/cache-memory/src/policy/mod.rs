@@ -19,8 +19,8 @@ pub(crate) use tiny_lfu::Tuner;
 
 /// Who leaves when space is needed. An entry whose time is up always leaves first.
 ///
-/// Policies choose within a shard. A cache of fewer than 256 entries has one; a larger one has at
-/// most four for each processor, with 128 entries or more in each. An eviction looks at 256 entries
+/// Policies choose within a shard. A cache of fewer than 512 entries has one; a larger one has at
+/// most four for each processor, with 256 entries or more in each. An eviction looks at 256 entries
 /// at most: if all of them were used since they were last looked at, the next one leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -127,7 +127,7 @@ const SECOND_CHANCES: usize = 256;
 
 /// What a policy counts time by, for one shard: read by hits, written mostly by insertions.
 #[derive(Debug, Default)]
-#[repr(align(128))] // off the cache lines that writers touch
+#[repr(align(64))] // off the cache lines that writers touch
 pub(crate) struct Age {
     now: AtomicU64,
     fine: AtomicBool,

@@ -30,7 +30,7 @@ use locked::Locked;
 pub(crate) use taken::Taken;
 
 /// Fewer entries than this in a shard, and its order would say little about the whole cache's.
-const ENTRIES_A_SHARD: usize = 128;
+const ENTRIES_A_SHARD: usize = 256;
 
 /// The entries, their order and their bounds.
 ///

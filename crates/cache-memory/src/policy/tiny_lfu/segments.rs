@@ -218,3 +218,207 @@ impl Segments {
         shape.period * (self.len() as usize).max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::super::shape::SHAPES;
+    use super::*;
+
+    /// Entries whose uses are plain numbers.
+    #[derive(Default)]
+    struct Plain(RefCell<HashMap<u32, u32>>);
+
+    impl Uses for Plain {
+        fn hash(&self, place: u32) -> u32 {
+            place.wrapping_mul(0x9e37_79b1)
+        }
+
+        fn touched(&self, place: u32) -> bool {
+            self.0.borrow().get(&place).is_some_and(|&uses| uses > 0)
+        }
+
+        fn take(&self, place: u32) -> u32 {
+            self.0.borrow_mut().insert(place, 0).unwrap_or(0)
+        }
+    }
+
+    /// The same policy on plain vectors, without links, places or packed bytes: an entry is found by
+    /// looking through all of them.
+    #[derive(Default)]
+    struct Model {
+        lists: [Vec<u32>; 3],
+        chances: HashMap<u32, u8>,
+        sketch: Sketch,
+        uses: Plain,
+    }
+
+    const WINDOW: usize = 0;
+    const PROBATION: usize = 1;
+    const PROTECTED: usize = 2;
+
+    impl Model {
+        fn len(&self) -> usize {
+            self.lists.iter().map(Vec::len).sum()
+        }
+
+        fn shift(&mut self, entry: u32, to: usize) {
+            self.remove(entry);
+            self.lists[to].push(entry);
+        }
+
+        fn remove(&mut self, entry: u32) {
+            self.lists.iter_mut().for_each(|list| list.retain(|&held| held != entry));
+        }
+
+        fn live(&self, entry: u32) -> bool {
+            self.chances[&entry] > 0 || self.uses.touched(entry)
+        }
+
+        fn settle(&mut self, entry: u32, shape: &Shape) {
+            let taken = self.uses.take(entry);
+            let chances = (u32::from(self.chances[&entry]) + taken).min(u32::from(shape.chances));
+            self.chances.insert(entry, u8::try_from(chances.saturating_sub(1)).expect("few"));
+            let period = shape.period * self.len().max(1);
+            self.sketch.add(self.uses.hash(entry), taken, period);
+        }
+
+        fn demote(&mut self, shape: &Shape) {
+            for _ in 0..STEPS {
+                let len = u32::try_from(self.len()).expect("few");
+                if self.lists[PROTECTED].len() <= shape.protected(len) as usize {
+                    return;
+                }
+                let first = self.lists[PROTECTED][0];
+                if self.live(first) {
+                    self.settle(first, shape);
+                    self.shift(first, PROTECTED);
+                } else {
+                    self.shift(first, PROBATION);
+                }
+            }
+        }
+
+        fn enter(&mut self, entry: u32, shape: &Shape) {
+            self.sketch.fit(self.len() + 1, 30);
+            let period = shape.period * self.len().max(1);
+            self.sketch.add(self.uses.hash(entry), 1, period);
+            self.chances.insert(entry, 0);
+            self.lists[WINDOW].push(entry);
+            for _ in 0..STEPS {
+                let len = u32::try_from(self.len()).expect("few");
+                if self.lists[WINDOW].len() <= shape.window(len) as usize {
+                    return;
+                }
+                let first = self.lists[WINDOW][0];
+                let touched = self.uses.touched(first);
+                self.settle(first, shape);
+                self.shift(first, if touched { WINDOW } else { PROBATION });
+                if !touched {
+                    self.demote(shape);
+                }
+            }
+        }
+
+        fn main_victim(&mut self, shape: &Shape) -> Option<u32> {
+            for _ in 0..SECOND_CHANCES {
+                let on_probation = !self.lists[PROBATION].is_empty();
+                let list = if on_probation { PROBATION } else { PROTECTED };
+                let first = *self.lists[list].first()?;
+                if !self.live(first) {
+                    return Some(first);
+                }
+                self.settle(first, shape);
+                self.shift(first, PROTECTED);
+                if on_probation {
+                    self.demote(shape);
+                }
+            }
+            self.lists[PROBATION].first().or(self.lists[PROTECTED].first()).copied()
+        }
+
+        fn victim(&mut self, shape: &Shape) -> Option<u32> {
+            for _ in 0..STEPS {
+                let len = u32::try_from(self.len()).expect("few");
+                if self.lists[WINDOW].len() < shape.window(len) as usize {
+                    break;
+                }
+                let Some(&candidate) = self.lists[WINDOW].first() else { break };
+                let touched = self.uses.touched(candidate);
+                self.settle(candidate, shape);
+                if touched {
+                    self.shift(candidate, WINDOW);
+                    continue;
+                }
+                let Some(victim) = self.main_victim(shape) else { return Some(candidate) };
+                let seen = |entry| self.sketch.estimate(self.uses.hash(entry));
+                let (new, old) = (seen(candidate), seen(victim));
+                let admitted = match shape.admission {
+                    Admission::Known => new >= 2,
+                    Admission::Strict => new > old,
+                    Admission::Clear => new > if old >= 4 { old + 1 } else { old },
+                };
+                if admitted {
+                    self.shift(candidate, PROBATION);
+                    return Some(victim);
+                }
+                return Some(candidate);
+            }
+            self.main_victim(shape).or(self.lists[WINDOW].first().copied())
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// A19: inserts with evictions, hits, removals and changes of shape, step by step.
+        #[test]
+        fn agree_with_a_model(
+            ops in prop::collection::vec((0..12_u8, 0..80_u32), 0..400),
+            capacity in 1..30_u32,
+        ) {
+            let (mut segments, uses) = (Segments::new(30), Plain::default());
+            let mut model = Model::default();
+            let mut shape = &SHAPES[0];
+            let mut held = Vec::new();
+            for (op, key) in ops {
+                let hit = held.contains(&key);
+                match op {
+                    0 => shape = &SHAPES[key as usize % SHAPES.len()],
+                    1 if hit => {
+                        segments.remove(key);
+                        model.remove(key);
+                        held.retain(|&other| other != key);
+                    }
+                    _ if hit => {
+                        *uses.0.borrow_mut().entry(key).or_default() += 1;
+                        *model.uses.0.borrow_mut().entry(key).or_default() += 1;
+                    }
+                    _ => {
+                        if segments.len() == capacity {
+                            let victim = segments.victim(shape, &uses);
+                            prop_assert_eq!(victim, model.victim(shape));
+                            let victim = victim.expect("somebody is there");
+                            segments.remove(victim);
+                            model.remove(victim);
+                            held.retain(|&other| other != victim);
+                        }
+                        uses.take(key);
+                        model.uses.take(key);
+                        segments.enter(key, shape, &uses);
+                        model.enter(key, shape);
+                        held.push(key);
+                    }
+                }
+                let Segments { window, probation, protected, .. } = &segments;
+                let lens = [window, probation, protected].map(|list| list.len() as usize);
+                prop_assert_eq!(lens, [0, 1, 2].map(|list| model.lists[list].len()));
+                prop_assert_eq!(segments.len() as usize, held.len());
+            }
+        }
+    }
+}

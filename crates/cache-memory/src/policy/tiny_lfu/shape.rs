@@ -53,7 +53,7 @@ const fn of_10_000(hundredths: u64) -> u64 {
 }
 
 /// What there is to choose from; the first is what a cache begins with.
-pub(super) static SHAPES: [Shape; 4] = [
+pub(super) static SHAPES: [Shape; 5] = [
     // As S3-FIFO: a small queue on probation, and whoever was there before is let in.
     Shape {
         window: of_10_000(2_00),
@@ -66,6 +66,14 @@ pub(super) static SHAPES: [Shape; 4] = [
     Shape {
         window: of_10_000(5),
         protected: of_10_000(80_00),
+        admission: Admission::Clear,
+        period: 20,
+        chances: 3,
+    },
+    // The same with a long probation: keys come back late or never.
+    Shape {
+        window: of_10_000(5),
+        protected: of_10_000(30_00),
         admission: Admission::Clear,
         period: 20,
         chances: 3,

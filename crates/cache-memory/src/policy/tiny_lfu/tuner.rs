@@ -9,10 +9,12 @@ use super::MOST_USES;
 use super::miniature::Miniature;
 use super::shape::{SHAPES, Shape};
 
-/// A miniature stands for a cache of so many entries, a 32nd of the real one in between.
+/// A miniature stands for a cache of so many entries, a 48th of the real one in between.
 const SMALLEST: usize = 64;
 const LARGEST: usize = 1_024;
-const ONE_IN: usize = 32;
+const ONE_IN: usize = 48;
+/// No more than one access in so many is worked on, over time.
+const WORKED_ON: usize = 32;
 /// Miniatures hold a little less than their share, so that they fill, and tell, before the cache does.
 const SCALE: f64 = 0.9;
 /// Scores fade over so many sampled accesses for each entry of a miniature.
@@ -23,12 +25,14 @@ const COMPARISONS: usize = 8;
 const LEAD: f64 = 0.002;
 const DEVIATIONS: f64 = 0.25;
 /// Accesses without a change, for each entry of a miniature, after which the tuner takes a nap, and
-/// after it those that only bring the miniatures up to date. Where more than one key in `ONE_IN` is
+/// after it those that only bring the miniatures up to date. Where more than one key in `WORKED_ON` is
 /// sampled, as in small caches, the nap is so long that no more than that are worked on.
 const QUIET: usize = 16;
 const WARM_UP: usize = 2;
+/// What is left of the scores after a nap.
+const KEPT: f64 = 0.25;
 /// Sampled hits that wait for the next insertion; more are lost.
-const WAITING: usize = 128;
+const WAITING: usize = 64;
 
 /// Chooses the shape of all shards of a cache.
 ///
@@ -258,12 +262,14 @@ impl Work {
         }
         self.stir();
         // Sampled are so many times the accesses that should be worked on.
-        let too_many = (ONE_IN * stands_for).saturating_sub(entries);
+        let too_many = (WORKED_ON * stands_for).saturating_sub(entries);
         let accesses = (QUIET + WARM_UP) * stands_for * too_many / entries.max(1);
         if accesses == 0 {
             return None;
         }
         self.warm_up = WARM_UP * stands_for;
+        self.scores = self.scores.map(|score| score * KEPT);
+        self.accesses *= KEPT;
         // Nobody counts hits meanwhile, so the nap is measured in misses, as frequent as they were.
         Some((accesses * awake_misses / awake).max(1))
     }
