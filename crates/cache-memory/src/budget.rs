@@ -41,13 +41,17 @@ impl Budget {
         self.weight.load(Ordering::Relaxed)
     }
 
-    /// Sets other bounds. What is over them has to be evicted by the caller.
-    pub(crate) fn resize(&self, max_entries: u64, max_weight: u64) {
+    /// Sets another bound. What is over it has to be evicted by the caller.
+    pub(crate) fn set_max_entries(&self, max_entries: u64) {
         self.max_entries.store(max_entries, Ordering::Relaxed);
+    }
+
+    /// Sets another bound. What is over it has to be evicted by the caller.
+    pub(crate) fn set_max_weight(&self, max_weight: u64) {
         self.max_weight.store(max_weight, Ordering::Relaxed);
     }
 
-    /// Whether more is taken than the bounds allow, as after a `resize`.
+    /// Whether more is taken than the bounds allow, as after one was lowered.
     pub(crate) fn is_over(&self) -> bool {
         self.entries() > self.max_entries() || self.weight() > self.max_weight()
     }
@@ -163,9 +167,10 @@ mod tests {
         let budget = Budget::new(10, 100);
         let (mut a, mut b) = (budget.hold(), budget.hold());
         assert!(a.cover(4, 40));
-        budget.resize(4, 40);
+        budget.set_max_entries(4);
+        budget.set_max_weight(40);
         assert!(!budget.is_over() && !b.cover(1, 1));
-        budget.resize(3, 40);
+        budget.set_max_entries(3);
         assert!(budget.is_over());
         drop(a);
         assert!(!budget.is_over() && b.cover(1, 1));

@@ -21,6 +21,7 @@ pub(crate) type Expiry<K, V> = Arc<dyn Fn(&K, &V) -> Timestamp + Send + Sync>;
 pub struct MemoryBuilder<K, V, S = RandomState> {
     pub(crate) max_entries: Option<u64>,
     pub(crate) max_weight: Option<u64>,
+    pub(crate) expected_entries: Option<u64>,
     pub(crate) policy: Policy,
     pub(crate) default_ttl: Option<Duration>,
     pub(crate) time_to_idle: Option<Duration>,
@@ -39,6 +40,7 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
         Self {
             max_entries: None,
             max_weight: None,
+            expected_entries: None,
             policy: Policy::default(),
             default_ttl: None,
             time_to_idle: None,
@@ -72,6 +74,14 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
     /// [`weigher`](Self::weigher)). Default: none.
     pub fn max_weight(mut self, bytes: u64) -> Self {
         self.max_weight = Some(bytes);
+        self
+    }
+
+    /// About how many entries there will be when the cache is full: what the number of shards and the
+    /// scale of [`Policy::TinyLfu`] are chosen by. Worth saying where entries are few and heavy.
+    /// Default: the bound on entries, and on weight with an LLM's answer of 2 KiB an entry.
+    pub fn expected_entries(mut self, entries: u64) -> Self {
+        self.expected_entries = Some(entries);
         self
     }
 
@@ -147,11 +157,13 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
     }
 
     /// How keys are hashed. For keys that strangers choose it must be keyed, as the default is,
-    /// unless the keys are digests already (then [`BuildKeyHasher`](cache_core::BuildKeyHasher)).
+    /// unless the keys are digests already (then [`BuildKeyHasher`](cache_core::BuildKeyHasher)): keys
+    /// of one hash are kept apart, but each costs every other a comparison.
     pub fn hasher<T>(self, hasher: T) -> MemoryBuilder<K, V, T> {
         MemoryBuilder {
             max_entries: self.max_entries,
             max_weight: self.max_weight,
+            expected_entries: self.expected_entries,
             policy: self.policy,
             default_ttl: self.default_ttl,
             time_to_idle: self.time_to_idle,
@@ -202,10 +214,11 @@ impl<K, V, S> MemoryBuilder<K, V, S> {
 
     /// How many entries there will be when the cache is full. An entry of unknown weight is taken to
     /// be an LLM's answer.
-    pub(crate) fn expected_entries(&self) -> usize {
+    pub(crate) fn full_at(&self) -> usize {
         const WEIGHT_OF_AN_ANSWER: u64 = 2048 + ENTRY_OVERHEAD;
         let by_weight = self.max_weight.unwrap_or(u64::MAX) / WEIGHT_OF_AN_ANSWER;
-        let entries = self.max_entries.unwrap_or(u64::MAX).min(by_weight).max(1);
+        let entries = self.max_entries.unwrap_or(u64::MAX);
+        let entries = entries.min(self.expected_entries.unwrap_or(by_weight)).max(1);
         usize::try_from(entries).unwrap_or(usize::MAX)
     }
 }

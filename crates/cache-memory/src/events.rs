@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -43,6 +44,9 @@ pub(crate) type Listener<K, V> = Arc<dyn Fn(&Event<K, V>) + Send + Sync>;
 
 /// Events that wait for delivery beyond which writers wait too.
 const BACKLOG: usize = 1_024;
+
+/// How long a writer waits then: a slow listener slows writers down, and a stuck one stops nobody.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Events on the way to a listener.
 ///
@@ -97,7 +101,11 @@ impl<K, V> Events<K, V> {
             let guard = match self.delivering.try_lock() {
                 Some(guard) => guard,
                 None if LISTENING.get() || self.waiting.lock().len() < BACKLOG => return,
-                None => self.delivering.lock(),
+                // For a while only: who delivers may itself be waiting for this thread.
+                None => match self.delivering.try_lock_for(PATIENCE) {
+                    Some(guard) => guard,
+                    None => return,
+                },
             };
             for _ in 0..BACKLOG {
                 let Some(event) = self.waiting.lock().pop_front() else { break };

@@ -1,7 +1,7 @@
 //! [`Loads`]: one initialiser per key at a time, and none that brings back what was removed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::thread::{self, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
@@ -51,9 +51,10 @@ impl Loads {
     pub(crate) fn turn(&self, spot: Spot) -> Turn<'_> {
         let void = Arc::new(AtomicBool::new(false));
         let thread = thread::current().id();
-        // Before anything is read. Pairs with the load in `void`: a writer that sees no load
-        // running had changed what is loaded before this one began to read it.
+        // Before anything is read. The fences pair: either the writer in `void` sees this load
+        // running, or whatever it changed before it looked is seen by what this load reads.
         self.running.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         let stripe = self.stripe(spot);
         let mut loads = stripe.loads.lock();
         while let Some(load) = loads.iter().find(|load| load.spot == spot) {
@@ -68,17 +69,24 @@ impl Loads {
         Turn { loads: self, spot, void }
     }
 
-    /// The key is written or removed: what a running initialiser brings is not to be stored.
+    /// The key is written or removed: what a running initialiser brings is not to be stored. Always
+    /// true, to end a condition with.
     #[inline]
-    pub(crate) fn void(&self, spot: Spot) {
-        if self.running.load(Ordering::SeqCst) > 0 {
+    pub(crate) fn void(&self, spot: Spot) -> bool {
+        if self.any() {
             self.void_if(self.stripe(spot), |load| load.spot == spot);
         }
+        true
+    }
+
+    fn any(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.running.load(Ordering::SeqCst) > 0
     }
 
     /// The same for all keys.
     pub(crate) fn void_all(&self) {
-        if self.running.load(Ordering::SeqCst) > 0 {
+        if self.any() {
             self.stripes.iter().for_each(|stripe| self.void_if(stripe, |_| true));
         }
     }

@@ -73,10 +73,17 @@ impl<K, V> Record<K, V> {
         self.place.load(Ordering::Relaxed)
     }
 
-    /// Writes only what changes: hits on hot entries share their cache line.
+    /// Writes only what changes: hits on hot entries share their cache line. The last use is never put
+    /// back, however long a reader took to note its own.
     pub(crate) fn note(&self, before: Uses, after: Uses) {
-        if before != after {
+        if before == after {
+            return;
+        }
+        if after.last() == 0 {
             self.uses.store(after.0, Ordering::Relaxed);
+        } else {
+            let later = |now| (Uses(now).last() <= after.last()).then_some(after.0);
+            let _ = self.uses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
         }
     }
 }

@@ -176,3 +176,36 @@ fn options_are_checked() {
     let zero = std::time::Duration::ZERO;
     assert_eq!(build(options().max_entries(1).default_ttl(zero)), Err(BuildError::ZeroTtl));
 }
+
+/// A declined insert takes nothing from what was there, even where it would have needed room.
+#[test]
+fn a_declined_insert_leaves_the_old_value() {
+    for policy in POLICIES {
+        let cache = weighed(100, 100, policy);
+        let _ = cache.insert(1, 10);
+        let _ = cache.insert(2, 85);
+        assert_eq!(cache.insert_if(1, 50, || false), Inserted::Declined);
+        assert_eq!(cache.peek(&1).as_deref().copied(), Some(10), "{policy:?}");
+    }
+}
+
+/// An overwrite that needs room takes it from others, so that what it builds on is there.
+#[test]
+fn an_overwrite_does_not_evict_what_it_replaces() {
+    for policy in POLICIES {
+        let cache: MemoryCache<u64, Vec<u64>> = MemoryCache::builder()
+            .max_weight(10)
+            .policy(policy)
+            .weigher(|_, value: &Vec<u64>| value.len() as u64)
+            .build()
+            .expect("good options");
+        let _ = cache.insert(1, vec![1, 2, 3]);
+        let _ = cache.insert(2, vec![0; 7]);
+        cache.compute(&1, |value| {
+            let mut value = value.cloned().unwrap_or_default();
+            value.push(9);
+            cache_memory::Compute::Put(value)
+        });
+        assert_eq!(cache.peek(&1).as_deref(), Some(&vec![1, 2, 3, 9]), "{policy:?}");
+    }
+}

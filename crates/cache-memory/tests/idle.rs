@@ -149,3 +149,23 @@ fn the_system_clock_will_do() {
     }
     assert!(start.elapsed() >= ms(60));
 }
+
+/// However many entries use has kept alive, all that went idle are found.
+#[test]
+fn all_idle_entries_are_reclaimed_at_once() {
+    let clock = Arc::new(ManualClock::default());
+    let cache: MemoryCache<u32, u32> = MemoryCache::builder()
+        .max_entries(200)
+        .time_to_idle(ms(50))
+        .clock(clock.clone())
+        .build()
+        .expect("good options");
+    for key in 0..200 {
+        let _ = cache.insert(key, key);
+    }
+    clock.advance(ms(40));
+    assert!((0..100).all(|key| cache.get(&key).is_some()));
+    clock.advance(ms(10));
+    assert_eq!(cache.remove_expired(), 100);
+    assert_eq!(cache.len(), 100);
+}

@@ -237,3 +237,67 @@ fn turns_are_given_back() {
         assert_eq!(*cache.get_or_insert_with(key, || key + 1), key + 1);
     }
 }
+
+/// F15, F64: an insert that returned while an initialiser ran is not overwritten by what that made,
+/// however late the insert took its place.
+#[test]
+fn a_slow_insert_has_the_last_word_too() {
+    let (weighing, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (at, then) = (Arc::clone(&weighing), Arc::clone(&go));
+    let cache: MemoryCache<u64, u64> = MemoryCache::builder()
+        .max_entries(10)
+        .weigher(move |_, value| {
+            if *value == 5 {
+                at.wait();
+                then.wait();
+            }
+            1
+        })
+        .build()
+        .expect("good options");
+    std::thread::scope(|threads| {
+        let insert = threads.spawn(|| cache.insert(1, 5));
+        weighing.wait(); // it began before the initialiser did
+        cache.get_or_insert_with(1, || {
+            go.wait();
+            assert_eq!(insert.join().expect("no panic"), Inserted::Stored);
+            3
+        });
+    });
+    assert_eq!(cache.get(&1).as_deref().copied(), Some(5));
+}
+
+/// A listener that waits for an initialiser which makes more events than may wait: nobody waits for
+/// ever.
+#[test]
+fn a_listener_may_wait_for_an_initialiser() {
+    type Cell = Arc<std::sync::OnceLock<MemoryCache<u64, u64>>>;
+    let cell = Cell::default();
+    let (inner, once) = (Arc::clone(&cell), AtomicUsize::new(0));
+    let cache: MemoryCache<u64, u64> = MemoryCache::builder()
+        .max_entries(10_000)
+        .listener(move |event: &cache_memory::Event<u64, u64>| {
+            let cache_memory::Event::Stored(stored) = event else { return };
+            if *stored.key() == 1 && once.fetch_add(1, Ordering::Relaxed) == 0 {
+                inner.get().expect("set").get_or_insert_with(7, || 0);
+            }
+        })
+        .build()
+        .expect("good options");
+    assert!(cell.set(cache.clone()).is_ok());
+    let begun = Barrier::new(2);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            cache.get_or_insert_with(7, || {
+                begun.wait();
+                for key in 100..1_400 {
+                    let _ = cache.insert(key, key);
+                }
+                7
+            });
+        });
+        begun.wait();
+        let _ = cache.insert(1, 1);
+    });
+    assert_eq!(cache.get(&7).as_deref().copied(), Some(7));
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_core::ManualClock;
-use cache_memory::{BuildError, Inserted, Janitor, MemoryCache};
+use cache_memory::{BuildError, Inserted, Janitor, MemoryCache, Policy};
 
 mod common;
 use common::POLICIES;
@@ -190,4 +190,60 @@ fn hits_allocate_nothing() {
         let allocated = allocation_counter::measure(|| found = hits());
         assert_eq!((found, allocated.count_total), (1_000, 0), "{policy:?}");
     }
+}
+
+/// Two setters at once do not undo each other.
+#[test]
+fn bounds_are_set_one_by_one() {
+    let cache = cache(1_000);
+    for round in 1..2_000 {
+        std::thread::scope(|threads| {
+            threads.spawn(|| cache.set_max_entries(round).expect("not zero"));
+            threads.spawn(|| cache.set_max_weight(round * 1_000).expect("not zero"));
+        });
+        assert_eq!((cache.max_entries(), cache.max_weight()), (round, round * 1_000));
+    }
+}
+
+/// A drop that panics while a bound is lowered leaves the cache over it only until the next insert.
+#[test]
+fn a_lowered_bound_is_reached_in_the_end() {
+    struct Bomb(bool);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(!self.0 || std::thread::panicking(), "a drop that panics");
+        }
+    }
+    let cache: MemoryCache<u64, Bomb> =
+        MemoryCache::builder().max_entries(20).policy(Policy::Fifo).build().expect("good options");
+    for key in 0..20 {
+        let _ = cache.insert(key, Bomb(key == 0));
+    }
+    let lowered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        cache.set_max_entries(5).expect("not zero");
+    }));
+    assert!(lowered.is_err());
+    let _ = cache.insert(100, Bomb(false));
+    assert!(cache.len() <= 5, "{} of 5", cache.len());
+}
+
+/// What one heavy entry does to the default policy's idea of the cache's size costs little.
+#[test]
+fn a_heavy_entry_does_not_upset_the_policy() {
+    let cache: MemoryCache<u64, u64> = MemoryCache::builder()
+        .max_entries(8_000)
+        .max_weight(8_000)
+        .weigher(|_, &weight| weight)
+        .build()
+        .expect("good options");
+    for key in 0..8_000 {
+        let _ = cache.insert(key, 1);
+    }
+    let _ = cache.insert(9_000, 4_000);
+    assert_eq!((cache.len(), cache.weight()), (4_001, 8_000));
+    drop(cache.remove(&9_000));
+    for key in 10_000..20_000 {
+        let _ = cache.insert(key, 1);
+    }
+    assert_eq!(cache.len(), 8_000);
 }

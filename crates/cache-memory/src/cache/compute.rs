@@ -69,18 +69,18 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> MemoryCache<K, V, S> {
                 (Compute::Remove, None) | (Compute::Keep, _) => return Computed::Kept(seen),
             };
             let spot = self.shared.store.spot(key);
-            self.shared.loads.void(spot);
             let now = self.shared.store.times.now();
             let new = self.shared.new_entry(spot, key.clone(), value, options);
             let handle = new.handle();
             let inserted = self.shared.store.insert(new, |there| {
                 // One that has expired is nothing to have seen.
                 let live = there.filter(|there| self.shared.store.times.is_live(&there.0, now));
-                match (&seen, live) {
+                let is_seen = match (&seen, live) {
                     (Some(seen), Some(there)) => seen.same(there),
                     (None, None) => true,
                     _ => false,
-                }
+                };
+                is_seen && self.shared.loads.void(spot)
             });
             match inserted {
                 Inserted::Stored => return Computed::Stored(handle),

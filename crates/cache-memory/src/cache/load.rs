@@ -47,7 +47,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> MemoryCache<K, V, S> {
     ///
     /// # Panics
     ///
-    /// If `init` panics, or asks this method for the same key: it would wait for itself.
+    /// If `init` panics, or asks this method for the same key: it would wait for itself. (Two keys whose
+    /// hashes are equal take turns as if they were one.) Initialisers of several keys that wait for
+    /// each other in a circle are not detected: they wait for ever.
     pub fn try_get_or_insert_with<E>(
         &self,
         key: K,

@@ -132,9 +132,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> MemoryCache<K, V, S> {
         condition: impl FnOnce() -> bool,
     ) -> Inserted {
         let spot = self.shared.store.spot(&key);
-        self.shared.loads.void(spot);
         let new = self.shared.new_entry(spot, key, value, options.into());
-        self.shared.store.insert(new, |_| condition())
+        // Under the lock, so that a load either sees this value or is void.
+        self.shared.store.insert(new, |_| condition() && self.shared.loads.void(spot))
     }
 
     /// Removes `key`; its value if it was live.
@@ -219,8 +219,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> MemoryCache<K, V, S> {
     ///
     /// If it is zero.
     pub fn set_max_entries(&self, entries: u64) -> Result<(), BuildError> {
-        let max_weight = self.max_weight();
-        (entries > 0).then(|| self.resize(entries, max_weight)).ok_or(BuildError::ZeroEntries)
+        if entries == 0 {
+            return Err(BuildError::ZeroEntries);
+        }
+        self.shared.store.budget.set_max_entries(entries);
+        self.shared.store.shrink();
+        Ok(())
     }
 
     /// Sets another bound on the weight, in bytes, evicting what is over it before this returns.
@@ -229,14 +233,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> MemoryCache<K, V, S> {
     ///
     /// If it is zero.
     pub fn set_max_weight(&self, bytes: u64) -> Result<(), BuildError> {
-        let max_entries = self.max_entries();
-        (bytes > 0).then(|| self.resize(max_entries, bytes)).ok_or(BuildError::ZeroWeight)
-    }
-
-    fn resize(&self, max_entries: u64, max_weight: u64) {
-        let store = &self.shared.store;
-        store.budget.resize(max_entries, max_weight);
-        store.shrink();
+        if bytes == 0 {
+            return Err(BuildError::ZeroWeight);
+        }
+        self.shared.store.budget.set_max_weight(bytes);
+        self.shared.store.shrink();
+        Ok(())
     }
 
     /// Who leaves when space is needed.
@@ -275,7 +277,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Shared<K, V, S> {
             options.max_entries.unwrap_or(u64::MAX),
             options.max_weight.unwrap_or(u64::MAX),
         );
-        let entries = options.expected_entries();
+        let entries = options.full_at();
         let times = Times::new(options.clock, options.time_to_idle);
         let events = options.listener.map(|(listener, lookups)| Events::new(listener, lookups));
         let lookups = options.count_lookups.then(Lookups::default);

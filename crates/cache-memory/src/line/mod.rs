@@ -187,10 +187,29 @@ impl Line {
         }
     }
 
-    /// The place of the entry that should leave next.
-    pub(crate) fn victim(&mut self, entries: &impl Entries, age: &Age) -> Option<u32> {
+    /// Whether there may be entries whose time is up.
+    pub(crate) fn may_have_expired(&self, now: Moment) -> bool {
+        self.soonest <= now
+    }
+
+    /// The place of the entry that should leave next, other than `spared`.
+    pub(crate) fn victim(
+        &mut self,
+        spared: Option<u32>,
+        entries: &impl Entries,
+        age: &Age,
+    ) -> Option<u32> {
         let Self { hashes, deadlines, order, .. } = self;
-        order.victim(&mut Choice { hashes, deadlines, entries }, age)
+        let choice = &mut Choice { hashes, deadlines, entries };
+        let victim = order.victim(choice, age)?;
+        if spared != Some(victim) {
+            return Some(victim);
+        }
+        // Out of order for a moment, so that the policy chooses somebody else.
+        order.remove(victim);
+        let other = order.victim(choice, age).filter(|&other| other != victim);
+        order.insert(victim, choice, age);
+        other
     }
 
     /// Places in use, each with its weight: for tests of the invariant.

@@ -2,6 +2,7 @@
 
 use triomphe::Arc;
 
+use super::{Stored, Table, in_table};
 use crate::record::{Handle, Record};
 
 /// What was found out about records of one hash, by comparing keys while nothing is locked.
@@ -22,6 +23,18 @@ impl<K, V> Known<K, V> {
     pub(super) fn knows(&self, record: &Arc<Record<K, V>>) -> bool {
         let it = |known: &Handle<K, V>| Arc::ptr_eq(&known.0, record);
         self.same.as_ref().is_some_and(it) || self.others.iter().any(it)
+    }
+
+    /// All records of a hash in a table that are not known: in one pass, however many there are.
+    pub(super) fn strangers(&self, table: &Table<K, V>, hash: u32) -> Vec<Handle<K, V>> {
+        let mut strangers = Vec::new();
+        let _none = table.get(in_table(hash), |(Stored(record), _)| {
+            if record.hash == hash && !self.knows(record) {
+                strangers.push(Handle(Arc::clone(record)));
+            }
+            false
+        });
+        strangers
     }
 
     /// Gets to know a record. Runs the keys' `Eq`, and perhaps drops a record.

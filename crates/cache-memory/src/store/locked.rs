@@ -59,12 +59,9 @@ impl<'a, K, V> Locked<'a, K, V> {
         Self { line: line.borrow_mut(), table, age, times: &store.times, events }
     }
 
-    /// A record of this hash that is not known.
-    pub(super) fn stranger(&self, hash: u32, known: &Known<K, V>) -> Option<Handle<K, V>> {
-        let is_strange =
-            |(stored, _): &(Stored<K, V>, _)| stored.0.hash == hash && !known.knows(&stored.0);
-        let (stored, _) = self.table.get(in_table(hash), is_strange)?;
-        Some(Handle(Arc::clone(&stored.0)))
+    /// All records of this hash that are not known.
+    pub(super) fn strangers(&self, hash: u32, known: &Known<K, V>) -> Vec<Handle<K, V>> {
+        known.strangers(&self.table, hash)
     }
 
     /// Whether this very record is in the map.
@@ -135,12 +132,18 @@ impl<'a, K, V> Locked<'a, K, V> {
     }
 
     /// Evicts one entry: one whose time is up, else the policy's choice. Whether there was one.
-    pub(super) fn evict(&mut self, now: Moment, taken: &mut Taken<'_, K, V>) -> bool {
+    /// An entry that is `spared` stays.
+    pub(super) fn evict(
+        &mut self,
+        now: Moment,
+        spared: Option<u32>,
+        taken: &mut Taken<'_, K, V>,
+    ) -> bool {
         if self.reclaim(1, now, taken) > 0 {
             return true;
         }
         let seen = Seen { table: &self.table, times: self.times };
-        let Some(place) = self.line.victim(&seen, self.age) else {
+        let Some(place) = self.line.victim(spared, &seen, self.age) else {
             return false;
         };
         self.take(place, Cause::Evicted, taken);

@@ -84,20 +84,20 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
         let mut known = Known::nobody();
         known.meet(first, |_| false);
         loop {
-            let stranger = self.stranger(spot, &known)?;
-            if is_key(stranger.key()) {
-                return Some(stranger);
+            let strangers = {
+                let table = self.map.shards()[spot.shard].read();
+                known.strangers(&table, spot.hash)
+            };
+            if strangers.is_empty() {
+                return None;
             }
-            known.meet(stranger, |_| false);
+            for stranger in strangers {
+                if is_key(stranger.key()) {
+                    return Some(stranger);
+                }
+                known.meet(stranger, |_| false);
+            }
         }
-    }
-
-    fn stranger(&self, spot: Spot, known: &Known<K, V>) -> Option<Handle<K, V>> {
-        let table = self.map.shards()[spot.shard].read();
-        let found = table.get(in_table(spot.hash), |(stored, _)| {
-            stored.0.hash == spot.hash && !known.knows(&stored.0)
-        });
-        found.map(|(stored, _)| Handle(Arc::clone(&stored.0)))
     }
 
     /// How long the live entry of a key has left if it is not used again.

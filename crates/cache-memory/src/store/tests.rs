@@ -154,7 +154,7 @@ fn an_eviction_does_bounded_work() {
         let asked = std::cell::Cell::new(0);
         let counting = Counting { store: &store, asked: &asked };
         let shard = &store.shards[0];
-        assert!(shard.line.borrow_mut().victim(&counting, &shard.age).is_some());
+        assert!(shard.line.borrow_mut().victim(None, &counting, &shard.age).is_some());
         assert!(asked.get() <= 1_100, "{policy:?} looked at {} entries", asked.get());
     }
 }

@@ -54,11 +54,15 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
         let New { spot, record, weight, now } = new;
         let ends = self.times.moment(record.expires_at);
         let mut known = Known::nobody();
-        'again: loop {
+        let inserted = 'again: loop {
             let mut locked = self.lock(spot.shard);
-            if let Some(stranger) = locked.stranger(spot.hash, &known) {
+            let strangers = locked.strangers(spot.hash, &known);
+            if !strangers.is_empty() {
                 drop(locked);
-                known.meet(stranger, |key| *key == record.key);
+                taken.hold.release(); // user code must not find room that nobody uses
+                for other in strangers {
+                    known.meet(other, |key| *key == record.key);
+                }
                 continue;
             }
             let now = now.unwrap_or_else(|| {
@@ -82,7 +86,9 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
                 if taken.hold.cover(entries, weight) {
                     break;
                 }
-                if !locked.evict(now, taken) {
+                // Not the entry that is to be replaced: if the condition declines, it stays.
+                let spared = old.map(|old| old.0.place());
+                if !locked.evict(now, spared, taken) {
                     drop(locked);
                     self.make_room_elsewhere(spot.shard, taken);
                     continue 'again;
@@ -90,21 +96,27 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
                 old = old.filter(|old| locked.holds(old));
             }
             if !condition(old) {
-                return Inserted::Declined;
+                break Inserted::Declined;
             }
             if let Some(inserted) = refusal {
                 if let Some(old) = old {
                     locked.remove(&old.0, Cause::Replaced, taken);
                 }
                 locked.line.counts.too_heavy += u64::from(inserted == Inserted::TooHeavy);
-                return inserted;
+                break inserted;
             }
             match old {
                 Some(old) => locked.replace(old, record, weight, now, taken),
                 None => locked.add(record, weight, now, taken),
             }
-            return Inserted::Stored;
+            break Inserted::Stored;
+        };
+        // Before anything is dropped here: the user's `Drop` must find the room that nobody uses.
+        taken.hold.release();
+        if self.budget.is_over() {
+            self.shrink(); // the bounds were lowered while room was taken under the old ones
         }
+        inserted
     }
 
     /// Removes the entry of a key; what it was if it was live.
@@ -149,9 +161,10 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
         for shard in 0..self.shards.len() {
             loop {
                 let mut taken = self.nothing_taken();
-                let reclaimed = self.lock(shard).reclaim(RECLAIM_ALL, now, &mut taken);
-                removed += reclaimed as u64;
-                if reclaimed < RECLAIM_ALL {
+                let mut locked = self.lock(shard);
+                removed += locked.reclaim(RECLAIM_ALL, now, &mut taken) as u64;
+                // Of entries that use has moved on, so many at a time are moved.
+                if !locked.line.may_have_expired(now) {
                     break;
                 }
             }
@@ -166,7 +179,7 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
             let Some(shard) = shards.next() else { return };
             let mut taken = self.nothing_taken();
             let now = self.times.now();
-            self.lock(shard).evict(now, &mut taken);
+            self.lock(shard).evict(now, None, &mut taken);
             if self.budget.entries() == 0 {
                 return; // what is taken belongs to writers on the way
             }
@@ -178,7 +191,7 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
         let now = self.times.now();
         let others = (1..self.shards.len()).map(|step| (home + step) % self.shards.len());
         for shard in others {
-            if self.lock(shard).evict(now, taken) {
+            if self.lock(shard).evict(now, None, taken) {
                 return;
             }
         }

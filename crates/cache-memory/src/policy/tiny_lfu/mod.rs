@@ -30,12 +30,27 @@ pub(super) struct TinyLfu {
     segments: Segments,
     tuner: Arc<Tuner>,
     shards: usize,
+    /// Since it was last looked how many entries there really are.
+    insertions: usize,
 }
 
 impl TinyLfu {
     /// The order of one of `shards` shards that are expected to hold so many `entries` each.
     pub(super) fn new(tuner: Arc<Tuner>, entries: usize, shards: usize) -> Self {
-        Self { segments: Segments::new(entries), tuner, shards }
+        Self { segments: Segments::new(entries), tuner, shards, insertions: 0 }
+    }
+}
+
+impl TinyLfu {
+    /// Bounded by weight, or by a bound that was changed, the cache is full at another number of
+    /// entries than was guessed. Asked once a turnover, so that a shard which one heavy entry has
+    /// emptied does not pass for a small cache.
+    fn look_around(&mut self) {
+        let (held, expected) = (self.segments.len() as usize, self.segments.expected());
+        if held > 2 * expected || 2 * held < expected {
+            self.segments.expect(held);
+            self.tuner.expect(held * self.shards);
+        }
     }
 }
 
@@ -57,6 +72,11 @@ impl Eviction for TinyLfu {
     fn insert(&mut self, place: u32, choice: &mut Choice<'_>, _age: &Age) -> u32 {
         self.tuner.miss(Uses::hash(choice, place));
         self.segments.enter(place, self.tuner.shape(), choice);
+        self.insertions += 1;
+        if self.insertions >= self.segments.expected() {
+            self.insertions = 0;
+            self.look_around();
+        }
         0
     }
 
@@ -69,12 +89,6 @@ impl Eviction for TinyLfu {
     }
 
     fn victim(&mut self, choice: &mut Choice<'_>, _age: &Age) -> Option<u32> {
-        let (held, expected) = (self.segments.len() as usize, self.segments.expected());
-        if held > 2 * expected || 2 * held < expected {
-            // Bounded by weight, the cache is full at another number of entries than was guessed.
-            self.segments.expect(held);
-            self.tuner.expect(held * self.shards);
-        }
         self.segments.victim(self.tuner.shape(), choice)
     }
 

@@ -51,7 +51,8 @@ impl Sketch {
         (0..ROWS).map(|row| count(block, place(hash, row))).min().unwrap_or(0)
     }
 
-    /// Adds so many times of a key. All counters are halved whenever `period` were added.
+    /// Adds so many times of a key. All counters are halved whenever `period` were added, but not more
+    /// often than there are blocks to halve: the sketch of a cache that was made smaller stays large.
     pub(super) fn add(&mut self, hash: u32, times: u32, period: usize) {
         if times == 0 {
             return;
@@ -67,7 +68,7 @@ impl Sketch {
             }
         }
         self.additions += times as usize;
-        if self.additions >= period.max(1) {
+        if self.additions >= period.max(self.blocks.len()) {
             self.halve();
         }
     }
