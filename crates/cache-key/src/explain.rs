@@ -209,7 +209,7 @@ impl Explainer<'_> {
     }
 
     fn add(&mut self, section: Section, name: &str, digest: &[u8]) {
-        let sink = self.sections[section as usize].get_or_insert_with(|| HashSink::new(None));
+        let sink = self.sections[section as usize].get_or_insert_with(HashSink::of_part);
         sink.put_frame(name.as_bytes());
         sink.put_frame(digest);
     }
@@ -220,7 +220,7 @@ impl Explainer<'_> {
 }
 
 fn digest(write: impl FnOnce(&mut HashSink)) -> [u8; 32] {
-    let mut sink = HashSink::new(None);
+    let mut sink = HashSink::of_part();
     write(&mut sink);
     sink.finish()
 }

@@ -23,7 +23,8 @@ pub enum Equivalence {
     /// Numbers count by value: `1`, `1.0` and `1e0` are one.
     NumberSpelling,
     /// The order of members does not count. Without it, it does at every depth: providers that
-    /// write structured answers in the order of the schema make that a difference.
+    /// write structured answers in the order of the schema make that a difference. Only content of one
+    /// text part is that whatever their order, while [`OneTextPart`](Self::OneTextPart) is on.
     MemberOrder,
 }
 

@@ -79,7 +79,16 @@ impl Buffers for Buffer {
     }
 }
 
+/// What digests of parts of a request are keyed with, so that none is a key of anything: a prompt
+/// might be written such that its bytes are those that a `KeyBuilder` hashes.
+const DIGESTS: &[u8; 32] = b"cache-key 2026 digests of parts ";
+
 impl HashSink {
+    /// For the digest of a value or a section, which is not a key.
+    pub(crate) fn of_part() -> Self {
+        Self::new(Some(DIGESTS))
+    }
+
     /// In keyed mode if there is a key.
     pub(crate) fn new(key: Option<&[u8; 32]>) -> Self {
         let mut buffer = Scratch::<Buffer>::take();

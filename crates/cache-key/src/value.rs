@@ -111,7 +111,7 @@ impl<'r> Value<'r> {
     /// BLAKE3 of the canonical form of this value: equal for equal values, however they are
     /// written. No rule of an endpoint kind applies: nothing is left out.
     pub fn digest(self) -> [u8; 32] {
-        let mut sink = HashSink::new(None);
+        let mut sink = HashSink::of_part();
         canonical::value(self.tape, self.node, &mut sink);
         sink.finish()
     }

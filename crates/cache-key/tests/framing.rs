@@ -2,7 +2,7 @@
 
 mod common;
 
-use cache_key::{EndpointKind, KeyBuilder, KeyScope, Request, Tenant};
+use cache_key::{EndpointKind, KeyBuilder, KeyOptions, KeyScope, Request, Tenant};
 use proptest::prelude::*;
 
 /// A scope by its parts; lists sorted as a scope sorts them.
@@ -111,4 +111,16 @@ proptest! {
         };
         prop_assert_eq!(key(&one) == key(&two), one == two);
     }
+}
+
+/// A digest of a value is no key, whatever the value: this one has the bytes that a `KeyBuilder`
+/// hashes.
+#[test]
+fn digests_of_values_are_not_keys() {
+    let body = br#"{"x":"eyparts\u0001\u0002ab\u0001c"}"#;
+    let request = Request::parse(EndpointKind::Generic, body).expect("a request");
+    let key = KeyBuilder::new("ab").part("c").finish();
+    let digest = request.member("x").expect("it is there").digest();
+    assert_ne!(digest, *key.as_bytes());
+    assert_ne!(request.explain(&KeyOptions::new()).entered[0].digest, *key.as_bytes());
 }
