@@ -200,15 +200,19 @@ impl Line {
         age: &Age,
     ) -> Option<u32> {
         let Self { hashes, deadlines, order, .. } = self;
-        let choice = &mut Choice { hashes, deadlines, entries };
-        let victim = order.victim(choice, age)?;
+        let victim = order.victim(&mut Choice { hashes, deadlines, entries }, age)?;
         if spared != Some(victim) {
             return Some(victim);
         }
-        // Out of order for a moment, so that the policy chooses somebody else.
+        // Out of both orders for a moment, so that the policy chooses somebody else.
+        let deadline = entries.deadline(hashes[victim as usize], victim);
         order.remove(victim);
-        let other = order.victim(choice, age).filter(|&other| other != victim);
-        order.insert(victim, choice, age);
+        deadlines.remove(victim);
+        let other = order.victim(&mut Choice { hashes, deadlines, entries }, age);
+        order.insert(victim, &mut Choice { hashes, deadlines, entries }, age);
+        if deadline < NEVER {
+            deadlines.insert(victim, deadline);
+        }
         other
     }
 
