@@ -72,7 +72,9 @@
 //! # Panics
 //!
 //! Panics of your code pass through and leave the cache as it was before the call, except that
-//! entries may have been evicted to make room. Those of listeners are contained and counted.
+//! entries may have been evicted to make room. Those of `Drop` come when the call's work is done, or
+//! for `clear`, `remove_expired` and lower bounds, that of a part of the cache. Those of listeners are
+//! contained and counted.
 //!
 //! # What this crate does not do
 //!

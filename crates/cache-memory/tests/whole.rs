@@ -227,9 +227,9 @@ fn a_lowered_bound_is_reached_in_the_end() {
     assert!(cache.len() <= 5, "{} of 5", cache.len());
 }
 
-/// What one heavy entry does to the default policy's idea of the cache's size costs little.
+/// One heavy entry takes the room of as many light ones as it weighs, and gives it back.
 #[test]
-fn a_heavy_entry_does_not_upset_the_policy() {
+fn a_heavy_entry_takes_its_room_and_gives_it_back() {
     let cache: MemoryCache<u64, u64> = MemoryCache::builder()
         .max_entries(8_000)
         .max_weight(8_000)

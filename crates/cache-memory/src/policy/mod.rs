@@ -20,8 +20,8 @@ pub(crate) use tiny_lfu::Tuner;
 /// Who leaves when space is needed. An entry whose time is up always leaves first.
 ///
 /// Policies choose within a shard. A cache of fewer than 512 entries has one; a larger one has at
-/// most four for each processor, with 256 entries or more in each. An eviction looks at 256 entries
-/// at most: if all of them were used since they were last looked at, the next one leaves.
+/// most four for each processor, with 256 entries or more in each. An eviction gives 256 entries a
+/// second chance at most: if all of them were used since they were last looked at, the next one leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {
