@@ -41,7 +41,8 @@ pub(crate) struct Writer<'a, S> {
     out: &'a mut S,
     sorted: bool,
     by_value: bool,
-    stack: Scratch<Stack>,
+    /// Taken when an array or object is within another one that no rule knows.
+    stack: Option<Scratch<Stack>>,
 }
 
 buffers! {
@@ -66,7 +67,7 @@ impl<'a, S: Sink> Writer<'a, S> {
     pub(crate) fn new(tape: &'a Tape<'a>, rules: Rules<'a>, out: &'a mut S) -> Self {
         let sorted = rules.hold(Equivalence::MemberOrder);
         let by_value = rules.hold(Equivalence::NumberSpelling);
-        Self { tape, rules, out, sorted, by_value, stack: Scratch::take() }
+        Self { tape, rules, out, sorted, by_value, stack: None }
     }
 
     /// Writes the body of a request: as [`Writer::value`], but for what the rules say.
@@ -176,11 +177,12 @@ impl<'a, S: Sink> Writer<'a, S> {
                 Some(node) => match tape.node(node) {
                     Node::Array { .. } | Node::Object { .. } => {
                         let inner = self.begin_container(node);
-                        self.stack.open.push(mem::replace(&mut rest, inner));
+                        let outer = mem::replace(&mut rest, inner);
+                        self.stack.get_or_insert_with(Scratch::take).open.push(outer);
                     }
                     scalar => self.scalar(scalar),
                 },
-                None => match self.stack.open.pop() {
+                None => match self.stack.as_mut().and_then(|stack| stack.open.pop()) {
                     Some(outer) => rest = outer,
                     None => return,
                 },
@@ -255,12 +257,7 @@ impl<'a, S: Sink> Writer<'a, S> {
         if !self.by_value {
             return self.out.put_part(head(SPELLED_NUMBER, end - start), text, start, end);
         }
-        let short = match form {
-            Form::Whole => Short::of_whole(text, start, end),
-            Form::Fraction => Short::of(&text[start..end]),
-            Form::Exponent => None,
-        };
-        match short {
+        match Short::of(text, start, end, form) {
             Some(short) => self.short_number(short),
             None => self.long_number(&self.tape.text[start..end]),
         }
@@ -268,10 +265,11 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// All of it at once.
     #[inline]
-    fn short_number(&mut self, Short { negative, mut digits, len, exponent }: Short) {
-        let [exponent, ..] = varint::zigzag(exponent).to_le_bytes();
-        digits[len] = exponent; // far below 64, so it is a varint of one byte
-        self.out.put_part(head(sign(negative), len), &digits, 0, len + 1);
+    fn short_number(&mut self, Short { negative, digits, len, exponent }: Short) {
+        // Far below 64, the exponent is a varint of one byte; it stands behind the digits.
+        let exponent = u128::from(varint::zigzag(exponent)) << (8 * len);
+        let all = u128::from(digits) | exponent;
+        self.out.put_few(head(sign(negative), len), all, len + 1);
     }
 
     #[inline(never)]

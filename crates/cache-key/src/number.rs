@@ -83,70 +83,90 @@ impl<'a> Decimal<'a> {
     }
 }
 
-/// The same of a literal without an exponent that is no longer than [`Short::LONGEST`], in fewer steps:
-/// most are.
-#[derive(Clone, Copy, Debug)]
+/// The same of a literal without an exponent that is no longer than [`Short::LONGEST`], in fewer steps
+/// and without a branch that depends on the digits: most are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Short {
     pub(crate) negative: bool,
-    /// The digits, neither the first nor the last of them 0, and what may be written over.
-    pub(crate) digits: [u8; 32],
-    /// How many of them count.
+    /// A digit a byte, the first in the lowest; neither the first nor the last is 0.
+    pub(crate) digits: u64,
+    /// How many there are.
     pub(crate) len: usize,
     pub(crate) exponent: i64,
 }
 
 impl Short {
-    pub(crate) const LONGEST: usize = 15;
+    pub(crate) const LONGEST: usize = 8;
 
-    /// Takes the literal `text[start..end]` apart, which is nothing but digits and perhaps a sign;
-    /// `None` if it is longer or stands at the very end of the text.
-    #[inline]
-    pub(crate) fn of_whole(text: &[u8], start: usize, end: usize) -> Option<Self> {
-        let negative = text[start] == b'-';
-        let start = start + usize::from(negative);
-        // What stands behind the digits comes with them, to be written over.
-        let digits = *text[start..].first_chunk()?;
+    /// Takes the literal `text[start..end]` apart; `None` if it is longer or has an exponent.
+    #[inline(always)] // a call, and the result in memory, would cost as much
+    #[allow(clippy::inline_always, reason = "measured")]
+    pub(crate) fn of(text: &[u8], start: usize, end: usize, form: Form) -> Option<Self> {
         let mut len = end - start;
-        if len > Self::LONGEST {
+        if len > Self::LONGEST || form == Form::Exponent {
             return None;
         }
-        let mut exponent = 0;
-        while digits[len - 1] == b'0' {
+        let mut digits = low_bytes(text, start) & mask(len);
+        let sign = digits & 0xff == u64::from(b'-');
+        digits >>= 8 * u32::from(sign);
+        len -= usize::from(sign);
+        let mut behind_point = 0;
+        if form == Form::Fraction {
+            // Of all bytes of a number, the point alone has this bit not set.
+            let point = first(!digits & each(0x10));
+            let whole = mask(point);
+            digits = digits & whole | digits >> 8 & !whole;
             len -= 1;
-            exponent += 1;
-            if len == 0 {
-                return Some(Self { negative: false, digits, len, exponent: 0 });
-            }
+            behind_point = len - point;
         }
-        Some(Self { negative, digits, len, exponent })
+        let values = digits & each(0x0f);
+        if values == 0 {
+            return Some(Self { negative: false, digits: 0, len: 0, exponent: 0 });
+        }
+        let (from, to) = (first(values), 8 - values.leading_zeros() as usize / 8);
+        let count = to - from;
+        Some(Self {
+            negative: sign,
+            digits: digits >> (8 * from) & mask(count),
+            len: count,
+            exponent: small(len - to) - small(behind_point),
+        })
     }
+}
 
-    /// Takes `literal` apart; `None` if it is longer.
-    pub(crate) fn of(literal: &[u8]) -> Option<Self> {
-        if literal.len() > Self::LONGEST {
-            return None;
-        }
-        let (mut negative, mut point) = (false, false);
-        let mut digits = [0; 32];
-        // How many digits there are: from the first on that is not 0, of these up to the last that is
-        // not 0, behind it, and behind the point.
-        let (mut all, mut len, mut zeros, mut fraction) = (0, 0, 0, 0);
-        for &byte in literal {
-            match byte {
-                b'-' => negative = true,
-                b'.' => point = true,
-                _ => {
-                    digits[all] = byte;
-                    let zero = byte == b'0';
-                    all += usize::from(all > 0 || !zero);
-                    (len, zeros) = if zero { (len, zeros + 1) } else { (all, 0) };
-                    fraction += i64::from(point);
-                }
-            }
-        }
-        let exponent = if len == 0 { 0 } else { zeros - fraction };
-        Some(Self { negative: negative && len > 0, digits, len, exponent })
-    }
+/// Eight bytes of `text` from `start` on, the first the lowest; zeros behind its end.
+#[inline]
+fn low_bytes(text: &[u8], start: usize) -> u64 {
+    let rest = &text[start..];
+    let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        bytes[..rest.len()].copy_from_slice(rest);
+        bytes
+    });
+    u64::from_le_bytes(bytes)
+}
+
+/// The lowest `bytes`, at least one.
+#[inline]
+fn mask(bytes: usize) -> u64 {
+    u64::MAX >> (64 - 8 * bytes)
+}
+
+/// `byte` in each place.
+#[inline]
+fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Which byte, from the lowest, is the first that is not 0.
+#[inline]
+fn first(bytes: u64) -> usize {
+    bytes.trailing_zeros() as usize / 8
+}
+
+#[inline]
+fn small(count: usize) -> i64 {
+    i64::try_from(count).expect("at most 8")
 }
 
 /// How a number is written.
@@ -279,29 +299,40 @@ mod tests {
             };
             literals.extend(literals.iter().flat_map(longer).collect::<Vec<_>>());
         }
-        literals.extend(
-            ["123456789012345", "-12345678901234", "1000000000000.0", "0.0000000000010"]
-                .map(str::to_owned),
-        );
+        literals.extend(["12345678", "-1234567", "100000.0", "0.000010"].map(str::to_owned));
+        literals.retain(|literal| literal.len() <= Short::LONGEST);
         for literal in literals {
             if scan(literal.as_bytes(), 0).map(|(end, _)| end) == Ok(literal.len()) {
-                let short = Short::of(literal.as_bytes()).expect("it is short");
-                let digits = String::from_utf8(short.digits[..short.len].to_vec()).unwrap();
+                let (_, form) = scan(literal.as_bytes(), 0).unwrap();
+                let short = |text: &str| {
+                    let start = text.len() - text.trim_start_matches(' ').len();
+                    let end = start + literal.len();
+                    Short::of(text.as_bytes(), start, end, form).expect("it is short")
+                };
+                // Whatever stands around it, and how near the end.
+                let alone = short(&literal);
+                for around in ["", ".", "0", "}", "-5.0e7,\"a long text\"", "é"] {
+                    assert_eq!(short(&format!("{literal}{around}")), alone);
+                    assert_eq!(short(&format!("  {literal}{around}")), alone);
+                }
+                let digits = alone.digits.to_le_bytes();
+                let (digits, behind) = digits.split_at(alone.len);
+                let digits = String::from_utf8(digits.to_vec()).unwrap();
                 assert_eq!(
-                    Some((short.negative, digits, short.exponent)),
+                    Some((alone.negative, digits, alone.exponent)),
                     parts(&literal),
                     "{literal}"
                 );
-                if !literal.contains('.') {
-                    let text = format!("{literal}0000000000000000000000000000000000");
-                    let whole =
-                        Short::of_whole(text.as_bytes(), 0, literal.len()).expect("it is short");
-                    assert_eq!(whole.digits[..whole.len], short.digits[..short.len]);
-                    assert_eq!((whole.negative, whole.exponent), (short.negative, short.exponent));
-                }
+                assert!(behind.iter().all(|&byte| byte == 0));
             }
         }
-        assert!(Short::of(b"1234567890123456").is_none());
+        let is_short = |literal: &str| {
+            let (end, form) = scan(literal.as_bytes(), 0).unwrap();
+            Short::of(literal.as_bytes(), 0, end, form).is_some()
+        };
+        assert!(is_short("12345678"));
+        assert!(!is_short("123456789"));
+        assert!(!is_short("1e0"));
     }
 
     #[test]

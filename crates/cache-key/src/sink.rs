@@ -25,6 +25,13 @@ pub(crate) trait Sink {
         self.put(&all[start..end]);
     }
 
+    /// `head` as a varint, then the lowest `len` bytes of `bytes`, the lowest first.
+    #[inline]
+    fn put_few(&mut self, head: u64, bytes: u128, len: usize) {
+        self.put_varint(head);
+        self.put(&bytes.to_le_bytes()[..len]);
+    }
+
     /// A length and as many bytes.
     fn put_frame(&mut self, bytes: &[u8]) {
         self.put_varint(bytes.len() as u64);
@@ -198,6 +205,13 @@ impl Sink for HashSink {
             }
         }
     }
+
+    #[inline]
+    fn put_few(&mut self, head: u64, bytes: u128, len: usize) {
+        self.put_varint(head);
+        self.buffer.0[self.at..self.at + 16].copy_from_slice(&bytes.to_le_bytes());
+        self.filled(len);
+    }
 }
 
 #[cfg(test)]
@@ -228,6 +242,9 @@ mod tests {
                 written.put_part(head, &all, start, start + len);
                 sink.put_varint(head << 9);
                 written.put_varint(head << 9);
+                let few = u128::from(head) << (i % 64);
+                sink.put_few(head, few, i % 16);
+                written.put_few(head, few, i % 16);
             }
             let end = all.len();
             sink.put_part(1, &all, end - len, end);
