@@ -149,7 +149,8 @@ impl<'a, S: Sink> Writer<'a, S> {
     }
 
     /// Writes anything but an array or object.
-    #[inline]
+    #[inline(always)] // a call would cost as much as most scalars
+    #[allow(clippy::inline_always, reason = "measured")]
     fn scalar(&mut self, node: Node) {
         match node {
             Node::Plain { start, end } => {
