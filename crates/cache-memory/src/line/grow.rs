@@ -4,12 +4,18 @@
 //! entry costs. Each element is still moved a constant number of times on average.
 
 /// Makes `places` reach `place`, new ones being `empty`.
+#[inline]
 pub(crate) fn reach<T: Clone>(places: &mut Vec<T>, place: u32, empty: T) {
     let wanted = place as usize + 1;
     if wanted > places.len() {
-        make_room(places, wanted);
-        places.resize(wanted, empty);
+        grow_to(places, wanted, empty);
     }
+}
+
+#[cold]
+fn grow_to<T: Clone>(places: &mut Vec<T>, wanted: usize, empty: T) {
+    make_room(places, wanted);
+    places.resize(wanted, empty);
 }
 
 /// Puts one more element at the end.

@@ -111,13 +111,16 @@ impl Ranks {
     }
 
     /// Takes `id` out of the line; nothing happens if it is not in it.
+    #[inline]
     pub(crate) fn remove(&mut self, id: u32) {
-        let Some(&Link { rank, prev, next }) = self.links.get(id as usize) else {
-            return;
-        };
-        if prev == ABSENT {
-            return;
+        if let Some(&link) = self.links.get(id as usize)
+            && link.prev != ABSENT
+        {
+            self.take_out(id, link);
         }
+    }
+
+    fn take_out(&mut self, id: u32, Link { rank, prev, next }: Link) {
         self.links[id as usize].prev = ABSENT;
         // Down to the list that it is in, remembering the way: branches that empty are freed.
         let mut way = [ROOT; MAX_HEIGHT as usize];

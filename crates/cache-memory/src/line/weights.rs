@@ -15,6 +15,7 @@ impl Default for Weights {
 }
 
 impl Weights {
+    #[inline]
     pub(super) fn get(&self, place: u32) -> u64 {
         match self {
             Self::Same(weight) => *weight,
@@ -23,11 +24,15 @@ impl Weights {
     }
 
     /// Sets the weight of a place; `places` is how many there are.
+    #[inline]
     pub(super) fn set(&mut self, place: u32, weight: u64, places: usize) {
+        if !matches!(self, Self::Same(same) if *same == weight) {
+            self.set_another(place, weight, places);
+        }
+    }
+
+    fn set_another(&mut self, place: u32, weight: u64, places: usize) {
         if let Self::Same(same) = self {
-            if *same == weight {
-                return;
-            }
             if places == 1 {
                 *same = weight; // nobody else's
                 return;

@@ -95,9 +95,7 @@ impl Segments {
                 return;
             }
             let Some(first) = self.window.first() else { return };
-            let touched = uses.touched(first);
-            self.settle(first, shape, uses);
-            if touched {
+            if self.settle(first, shape, uses) > 0 {
                 self.window.rotate(&mut self.links);
                 continue;
             }
@@ -124,9 +122,7 @@ impl Segments {
                 break;
             }
             let Some(candidate) = self.window.first() else { break };
-            let touched = uses.touched(candidate);
-            self.settle(candidate, shape, uses);
-            if touched {
+            if self.settle(candidate, shape, uses) > 0 {
                 self.window.rotate(&mut self.links);
                 continue;
             }
@@ -191,8 +187,9 @@ impl Segments {
         self.standing[place as usize].chances() > 0 || uses.touched(place)
     }
 
-    /// Enters an entry's uses into the sketch. In the main segments they are worth chances, too.
-    fn settle(&mut self, place: u32, shape: &Shape, uses: &impl Uses) {
+    /// Enters an entry's uses into the sketch; how many there were. In the main segments they are worth
+    /// chances, too.
+    fn settle(&mut self, place: u32, shape: &Shape, uses: &impl Uses) -> u32 {
         let taken = uses.take(place);
         let standing = &mut self.standing[place as usize];
         let chances = u32::from(standing.chances()) + taken;
@@ -200,6 +197,7 @@ impl Segments {
         *standing = Standing::new(standing.segment(), chances.saturating_sub(1));
         let period = self.period(shape);
         self.sketch.add(uses.hash(place), taken, period);
+        taken
     }
 
     fn shift(&mut self, place: u32, to: Segment) {
