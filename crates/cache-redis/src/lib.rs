@@ -64,8 +64,10 @@ mod purge;
 mod random;
 mod record;
 mod script;
+mod server;
 mod skew;
 mod tier;
 
 pub use config::{ConfigError, RedisBuilder};
+pub use server::Tls;
 pub use tier::RedisTier;

@@ -4,17 +4,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::Result;
-use redis::{FromRedisValue, Value};
+use redis::{FromRedisValue, Pipeline, Value};
 
-use crate::connections::{Call, Connections};
+use crate::connections::{Call, Connections, To};
 use crate::errors;
 use crate::names::Names;
+use crate::server::Master;
 
 /// About how many keys the server looks at for one page.
 const PAGE: usize = 500;
 
-/// Removes every key of `names`; how many there were. Each step has the time limit `limit`.
+/// Removes every key of `names`, of one master after the other; how many there were. Each step has the
+/// time limit `limit`.
 pub(crate) async fn run(
+    connections: &Arc<Connections>,
+    names: &Names,
+    limit: Duration,
+) -> Result<u64> {
+    let mut removed = 0;
+    for master in connections.masters(Call::new(limit)).await? {
+        removed += run_at(&master, connections, names, limit).await?;
+    }
+    Ok(removed)
+}
+
+async fn run_at(
+    master: &Master,
     connections: &Arc<Connections>,
     names: &Names,
     limit: Duration,
@@ -26,14 +41,17 @@ pub(crate) async fn run(
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor);
         scan.arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
-        let page = connections.send(&scan, Call::new(limit)).await?;
-        let (next, mut found): (u64, Vec<Vec<u8>>) = read(page)?;
-        found.retain(|name| names.is_ours(name));
-        if !found.is_empty() {
-            let mut unlink = redis::cmd("UNLINK");
-            unlink.arg(&found);
-            let reply = connections.send(&unlink, Call::new(limit)).await?;
-            removed += read::<u64>(reply)?;
+        let page = connections.send(&To(master, scan), Call::new(limit)).await?;
+        let (next, found): (u64, Vec<Vec<u8>>) = read(page)?;
+        // A command for each, since Cluster refuses one with keys of several slots.
+        let mut unlinks = Pipeline::new();
+        for name in found.iter().filter(|name| names.is_ours(name)) {
+            unlinks.cmd("UNLINK").arg(name);
+        }
+        if !unlinks.is_empty() {
+            for reply in connections.send(&unlinks, Call::new(limit)).await? {
+                removed += read::<u64>(reply)?;
+            }
         }
         if next == 0 {
             return Ok(removed);

@@ -72,7 +72,75 @@ impl RedisTier {
     ///
     /// [`ConfigError::Url`] if `url` is not such a URL.
     pub fn builder(url: &str) -> Result<RedisBuilder, ConfigError> {
-        RedisBuilder::new(url)
+        RedisBuilder::single(url)
+    }
+
+    /// Starts to configure a tier on a Redis Cluster that has nodes at these URLs. One is enough to
+    /// find the others; name several, so that one of them is up.
+    ///
+    /// ```no_run
+    /// use cache_redis::RedisTier;
+    ///
+    /// let tier = RedisTier::cluster(["redis://10.0.0.1:7000", "redis://10.0.0.2:7000"])?.build()?;
+    /// # Ok::<(), cache_redis::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Url`] if one of them is no such URL, [`ConfigError::NoUrl`] if there is none.
+    pub fn cluster<U: AsRef<str>>(
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<RedisBuilder, ConfigError> {
+        RedisBuilder::cluster(urls)
+    }
+
+    /// Starts to configure a tier on the master that the sentinels at these URLs know as `service`.
+    ///
+    /// Credentials in the URLs are for the sentinels; the master's are given by
+    /// [`RedisBuilder::username`] and [`RedisBuilder::password`].
+    ///
+    /// ```no_run
+    /// use cache_redis::RedisTier;
+    ///
+    /// let sentinels = ["redis://10.0.0.1:26379", "redis://10.0.0.2:26379"];
+    /// let tier = RedisTier::sentinel(sentinels, "main")?.password("secret").build()?;
+    /// # Ok::<(), cache_redis::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Url`] if one of them is no such URL, [`ConfigError::NoUrl`] if there is none.
+    pub fn sentinel<U: AsRef<str>>(
+        urls: impl IntoIterator<Item = U>,
+        service: &str,
+    ) -> Result<RedisBuilder, ConfigError> {
+        RedisBuilder::sentinel(urls, service)
+    }
+
+    /// Starts to configure a tier by environment variables, whose names begin with `prefix`:
+    ///
+    /// | variable | is |
+    /// |---|---|
+    /// | `URL` | one URL, or several with commas between them |
+    /// | `MODE` | `single` (the default), `cluster` or `sentinel` |
+    /// | `SERVICE` | what sentinels call the master |
+    /// | `USERNAME`, `PASSWORD`, `DATABASE` | as the methods of [`RedisBuilder`] |
+    /// | `PREFIX`, `CLIENT_NAME`, `CONNECTIONS` | likewise |
+    /// | `CONNECT_TIMEOUT_MS`, `COMMAND_TIMEOUT_MS`, `FENCE_MEMORY_MS` | likewise, in milliseconds |
+    /// | `COMPRESS_ABOVE` | likewise, in bytes |
+    /// | `TLS_ROOTS`, `TLS_CERTIFICATE`, `TLS_KEY` | paths of PEM files, as in [`Tls`](crate::Tls) |
+    ///
+    /// ```no_run
+    /// // CACHE_REDIS_URL=redis://localhost CACHE_REDIS_COMMAND_TIMEOUT_MS=50
+    /// let tier = cache_redis::RedisTier::from_env("CACHE_REDIS_")?.build()?;
+    /// # Ok::<(), cache_redis::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], by the variable that is missing or has a value that it should not have.
+    pub fn from_env(prefix: &str) -> Result<RedisBuilder, ConfigError> {
+        RedisBuilder::from_variables(prefix, |name| std::env::var(name).ok())
     }
 
     pub(crate) fn new(

@@ -5,9 +5,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use cache_core::Timestamp;
-use deadpool_redis::{Connection, Pool, PoolError};
-use redis::aio::MultiplexedConnection;
+use deadpool::managed::{Object, Pool, PoolError};
 use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -15,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::Connections;
 use crate::errors::connect_timed_out;
 use crate::random::Random;
+use crate::server::{Link, Server};
 use crate::skew::{Sample, Skew};
 
 /// How often a connection is looked at unasked: servers drop idle ones, and clocks drift.
@@ -28,24 +27,24 @@ const SAMPLES: usize = 3;
 /// Keeps the connection of slot `index` for as long as `owner` lives.
 pub(super) async fn keep(owner: Weak<Connections>, index: usize, wake: Arc<Notify>) {
     let mut failures = 0;
-    while let Some(link) = Link::of(&owner) {
-        match link.connect().await {
+    while let Some(means) = Means::of(&owner) {
+        match means.connect().await {
             Ok((lease, sample)) => {
                 if !announce(&owner, index, &lease, &sample) {
                     return;
                 }
                 failures = 0;
                 let again = Instant::now() + FIRST_PAUSE;
-                watch(&owner, index, &wake, &link).await;
+                watch(&owner, index, &wake, &means).await;
                 // Taken, not returned: the pool would keep the broken connection for the next one.
-                drop(Connection::take(lease));
+                drop(Object::take(lease));
                 // Callers are waiting, so the next attempt is made at once, unless a server that
                 // accepts and then hangs up would make it a loop.
                 sleep_until(again).await;
             }
             Err(error) => {
                 report(&owner, index, error);
-                sleep(link.pause(failures)).await;
+                sleep(means.pause(failures)).await;
                 failures += 1;
             }
         }
@@ -53,14 +52,14 @@ pub(super) async fn keep(owner: Weak<Connections>, index: usize, wake: Arc<Notif
 }
 
 /// What an attempt needs of the tier, without keeping the tier alive.
-struct Link {
-    pool: Pool,
+struct Means {
+    pool: Pool<Server>,
     limit: Duration,
     skew: Arc<Skew>,
     random: Arc<Random>,
 }
 
-impl Link {
+impl Means {
     fn of(owner: &Weak<Connections>) -> Option<Self> {
         let owner = owner.upgrade()?;
         Some(Self {
@@ -72,7 +71,7 @@ impl Link {
     }
 
     /// A connection that has answered, with the time of the server.
-    async fn connect(&self) -> RedisResult<(Connection, Sample)> {
+    async fn connect(&self) -> RedisResult<(Object<Server>, Sample)> {
         let attempt = async {
             let lease = self.pool.get().await.map_err(into_driver_error)?;
             let mut quickest = self.sample(&lease).await?;
@@ -88,17 +87,10 @@ impl Link {
     }
 
     /// Asks for the server's time: a sign of life and a measurement in one.
-    async fn sample(&self, connection: &MultiplexedConnection) -> RedisResult<Sample> {
+    async fn sample(&self, link: &Link) -> RedisResult<Sample> {
         let (local, asked) = (self.skew.local_now(), Instant::now().into_std());
-        let (seconds, micros): (u64, u64) =
-            redis::cmd("TIME").query_async(&mut connection.clone()).await?;
-        let server = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
-        Ok(Sample {
-            local,
-            asked,
-            server: Timestamp::from_unix_millis(server),
-            answered: Instant::now().into_std(),
-        })
+        let server = link.time().await?;
+        Ok(Sample { local, asked, server, answered: Instant::now().into_std() })
     }
 
     /// Exponential backoff, half of it by chance, so that many clients do not come back at once.
@@ -112,7 +104,12 @@ impl Link {
 }
 
 /// Hands a new connection to the callers; whether there still are any.
-fn announce(owner: &Weak<Connections>, index: usize, lease: &Connection, sample: &Sample) -> bool {
+fn announce(
+    owner: &Weak<Connections>,
+    index: usize,
+    lease: &Object<Server>,
+    sample: &Sample,
+) -> bool {
     let Some(owner) = owner.upgrade() else {
         return false;
     };
@@ -121,20 +118,20 @@ fn announce(owner: &Weak<Connections>, index: usize, lease: &Connection, sample:
     if slot.failure.load().is_some() {
         tracing::info!(address = %owner.address, slot = index, "connected to redis again");
     }
-    slot.open(MultiplexedConnection::clone(lease));
+    slot.open(Link::clone(lease));
     owner.changed.notify_waiters();
     true
 }
 
 /// Returns when the connection is no longer of use.
-async fn watch(owner: &Weak<Connections>, index: usize, wake: &Notify, link: &Link) {
+async fn watch(owner: &Weak<Connections>, index: usize, wake: &Notify, means: &Means) {
     loop {
         // Timing out is as good a reason to look as being woken.
         let _ = timeout(CHECK_EVERY, wake.notified()).await;
         let Some(live) = (|| owner.upgrade()?.slots[index].live.load_full())() else {
             return; // a call found it broken, or the tier is gone
         };
-        let checked = timeout(link.limit, link.sample(&live)).await;
+        let checked = timeout(means.limit, means.sample(&live)).await;
         let Some(owner) = owner.upgrade() else { return };
         if let Ok(Ok(sample)) = checked {
             owner.skew.observe(&sample);
@@ -155,7 +152,7 @@ fn report(owner: &Weak<Connections>, index: usize, error: RedisError) {
     owner.changed.notify_waiters();
 }
 
-fn into_driver_error(error: PoolError) -> RedisError {
+fn into_driver_error(error: PoolError<RedisError>) -> RedisError {
     match error {
         PoolError::Backend(error) => error,
         other => std::io::Error::other(other.to_string()).into(),

@@ -7,16 +7,16 @@
 //! keeper pauses between attempts.
 
 mod keeper;
+mod request;
 
-use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use cache_core::{CacheKey, Result};
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use deadpool::managed::Pool;
+use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -24,7 +24,9 @@ use tokio::time::Instant;
 use crate::errors;
 use crate::random::Random;
 use crate::record::Undecodable;
+use crate::server::{Link, Master, Server};
 use crate::skew::Skew;
+pub(crate) use request::{Request, To};
 
 /// The connections of one tier. Dropping it ends them and their keepers.
 #[derive(Debug)]
@@ -34,9 +36,9 @@ pub(crate) struct Connections {
     next: AtomicUsize,
     /// Told whenever a slot got a connection or failed to get one.
     changed: Notify,
-    pool: deadpool_redis::Pool,
+    pool: Pool<Server>,
     connect_limit: Duration,
-    /// Host and port, for logs.
+    /// Hosts and ports, for logs.
     address: String,
     skew: Arc<Skew>,
     random: Arc<Random>,
@@ -45,7 +47,7 @@ pub(crate) struct Connections {
 /// The place of one connection.
 #[derive(Debug, Default)]
 struct Slot {
-    live: ArcSwapOption<MultiplexedConnection>,
+    live: ArcSwapOption<Link>,
     /// Why the last attempt failed; `None` while one may still succeed for the first time.
     failure: ArcSwapOption<RedisError>,
     /// Tells the keeper to look after the connection now.
@@ -91,40 +93,13 @@ impl Call {
 /// The connection that a reply came over.
 pub(crate) struct Via {
     index: usize,
-    live: Arc<MultiplexedConnection>,
-}
-
-/// Something to send: one command, or several at once.
-pub(crate) trait Request: Sync {
-    type Reply: Send;
-
-    fn send(
-        &self,
-        connection: &mut MultiplexedConnection,
-    ) -> impl Future<Output = RedisResult<Self::Reply>> + Send;
-}
-
-impl Request for Cmd {
-    type Reply = Value;
-
-    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
-        connection.send_packed_command(self).await
-    }
-}
-
-/// All replies, those that are errors included.
-impl Request for Pipeline {
-    type Reply = Vec<Value>;
-
-    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
-        connection.send_packed_commands(self, 0, self.len()).await
-    }
+    live: Arc<Link>,
 }
 
 impl Connections {
     /// Connects nothing yet, so it needs no runtime.
     pub(crate) fn new(
-        pool: deadpool_redis::Pool,
+        pool: Pool<Server>,
         address: String,
         connect_limit: Duration,
         skew: Arc<Skew>,
@@ -143,7 +118,7 @@ impl Connections {
         }
     }
 
-    /// Host and port.
+    /// Hosts and ports.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -178,7 +153,14 @@ impl Connections {
                 used = Some(index);
                 let error = match request.send(&mut (*live).clone()).await {
                     Err(error) if error.is_unrecoverable_error() => error,
-                    other => return other.map(|reply| (reply, Via { index, live })),
+                    Ok(reply) => {
+                        if R::is_of_replica(&reply) {
+                            // A master no more: whoever knows the new one is asked again.
+                            self.slots[index].retire(&live);
+                        }
+                        return Ok((reply, Via { index, live }));
+                    }
+                    Err(error) => return Err(error),
                 };
                 self.slots[index].retire(&live);
                 if !call.repeat || !error.is_connection_dropped() {
@@ -196,6 +178,11 @@ impl Connections {
             Ok(reply) => reply.map_err(errors::from_driver),
             Err(_) => Err(errors::timed_out(call.limit)),
         }
+    }
+
+    /// All servers that hold keys of their own.
+    pub(crate) async fn masters(self: &Arc<Self>, call: Call) -> Result<Vec<Master>> {
+        self.send(&request::Masters, call).await
     }
 
     /// Waits until the server's clock has been read once, which every connection begins with.
@@ -224,10 +211,7 @@ impl Connections {
     }
 
     /// A connection, waiting for one only while none has failed to come about.
-    async fn acquire(
-        self: &Arc<Self>,
-        lane: Option<u64>,
-    ) -> RedisResult<(usize, Arc<MultiplexedConnection>)> {
+    async fn acquire(self: &Arc<Self>, lane: Option<u64>) -> RedisResult<(usize, Arc<Link>)> {
         loop {
             if let Some(found) = self.any(lane) {
                 return Ok(found);
@@ -248,7 +232,7 @@ impl Connections {
     }
 
     /// The connection of the lane, else the next in turn; if that is missing, the one after it.
-    fn any(&self, lane: Option<u64>) -> Option<(usize, Arc<MultiplexedConnection>)> {
+    fn any(&self, lane: Option<u64>) -> Option<(usize, Arc<Link>)> {
         let count = self.slots.len();
         let turn = match lane {
             #[allow(clippy::cast_possible_truncation, reason = "any bits of a digest will do")]
@@ -295,13 +279,13 @@ impl Drop for Connections {
 }
 
 impl Slot {
-    fn open(&self, connection: MultiplexedConnection) {
+    fn open(&self, connection: Link) {
         self.failure.store(None);
         self.live.store(Some(Arc::new(connection)));
     }
 
     /// Takes a broken connection away, unless it was replaced already, and wakes the keeper.
-    fn retire(&self, broken: &Arc<MultiplexedConnection>) {
+    fn retire(&self, broken: &Arc<Link>) {
         let before = self.live.compare_and_swap(broken, None);
         if before.as_ref().is_some_and(|held| Arc::ptr_eq(held, broken)) {
             self.wake.notify_one();
