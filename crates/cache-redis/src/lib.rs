@@ -46,6 +46,8 @@
 //!   attempts fail, calls fail at once; attempts are up to a second apart, with jitter.
 //! * A connection on which a call times out is asked for a sign of life and given up if there is
 //!   none within the connect timeout.
+//! * In a Cluster all masters have to answer; if not, the connections are made anew, and so its slots
+//!   are read anew. Of sentinels another one is asked first at each attempt.
 //! * A connection found broken is replaced. Calls that can be repeated go to another one within
 //!   their time limit, so that an idle connection which the server closed costs no error.
 //!
@@ -54,7 +56,7 @@
 //! # What this crate does not do
 //!
 //! It makes errors, not decisions: leaving a failing Redis alone, serving stale answers and joining
-//! concurrent misses are `cache-dual`'s. It speaks to one node, without TLS.
+//! concurrent misses are `cache-dual`'s. It does not read from replicas, which may be behind.
 
 mod config;
 mod connections;
