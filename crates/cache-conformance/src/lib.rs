@@ -25,7 +25,7 @@
 //! its own (a server's) gets short lives that are waited for.
 //!
 //! Beside the suite stand what other crates test with: [`MemoryRemote`], the reference tier;
-//! [`FaultyTier`], which fails and hangs when told to; and [`LocalBus`], an in-process
+//! [`FaultyTier`], which fails, hangs and lies when told to or by a seeded [`FaultPlan`]; and [`LocalBus`], an in-process
 //! [`InvalidationBus`](cache_core::InvalidationBus).
 //!
 //! [`RemoteTier`]: cache_core::RemoteTier
@@ -39,7 +39,7 @@ mod memory;
 mod suite;
 
 pub use bus::LocalBus;
-pub use faulty::FaultyTier;
+pub use faulty::{Fault, FaultPlan, FaultyTier};
 pub use harness::{Harness, IntoHarness};
 pub use memory::MemoryRemote;
 #[doc(hidden)]
