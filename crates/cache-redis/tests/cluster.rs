@@ -1,0 +1,173 @@
+//! A30, A68: a Cluster of real servers, whose slots move and whose masters go away.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cache_core::{CacheKey, PutFenced, RemoteTier as _, StoredEntry};
+use cache_redis::{RedisBuilder, RedisTier};
+use testbed::redis::{RedisCluster, cluster_or_skip, slot_of};
+
+use common::{entry, key, name};
+
+/// Long enough for a failover on a busy machine.
+const HEALED: Duration = Duration::from_secs(30);
+
+fn builder(cluster: &RedisCluster) -> RedisBuilder {
+    RedisTier::cluster(cluster.urls()).unwrap().command_timeout(common::SLACK)
+}
+
+fn many() -> Vec<(CacheKey, StoredEntry)> {
+    (0..300).map(|i| (key(&format!("key {i}")), entry(format!("value {i}")))).collect()
+}
+
+/// All keys of a batch, in order, whatever their slots; no command with keys of two slots, so no error.
+#[tokio::test]
+async fn batches_reach_every_master() {
+    let Some(cluster) = cluster_or_skip("cache-redis/cluster-batches") else { return };
+    let tier = builder(&cluster).build().unwrap();
+    let entries = many();
+    let keys: Vec<CacheKey> = entries.iter().map(|(key, _)| *key).collect();
+    tier.put_many(&entries).await.unwrap();
+    for master in 0..3 {
+        let held = cluster.command(master, "DBSIZE").unwrap();
+        assert_ne!(held.trim(), ":0", "every master holds some");
+    }
+    let found = tier.get_many(&keys).await.unwrap();
+    assert!(
+        found.iter().zip(&entries).all(|(found, (_, entry))| found.entry.as_ref() == Some(entry))
+    );
+    assert_eq!(tier.remove_many(&keys[..100]).await.unwrap(), 100);
+    let found = tier.get_many(&keys).await.unwrap();
+    assert!(found.iter().enumerate().all(|(i, found)| found.entry.is_some() == (i >= 100)));
+    // Entries and tombstones, on every master.
+    assert_eq!(tier.purge().await.unwrap(), 300);
+    for master in 0..3 {
+        assert_eq!(cluster.command(master, "DBSIZE").unwrap().trim(), ":0");
+    }
+}
+
+/// `MOVED` and `ASK` are followed; nothing is lost or doubled while slots are on their way.
+#[tokio::test]
+async fn slots_that_move_are_followed() {
+    let Some(cluster) = cluster_or_skip("cache-redis/cluster-slots") else { return };
+    let tier = builder(&cluster).build().unwrap();
+    let entries = many();
+    tier.put_many(&entries).await.unwrap();
+    for (key, expected) in entries.iter().take(12) {
+        let name = name("llmcache", key);
+        let slot = slot_of(name.as_bytes());
+        let from = cluster.master_of_slot(slot).unwrap();
+        let to = (from + 1) % 3;
+
+        cluster.begin_slot_migration(slot, to).unwrap();
+        assert_eq!(tier.get(key).await.unwrap().entry.as_ref(), Some(expected), "still there");
+        cluster.move_keys(slot, to).unwrap();
+        let asked = tier.get(key).await.unwrap();
+        assert_eq!(asked.entry.as_ref(), Some(expected), "asked of the new master");
+        let stored = tier.put_fenced(key, expected, asked.fence).await.unwrap();
+        assert_eq!(stored, PutFenced::Stored);
+        cluster.finish_slot_migration(slot, to).unwrap();
+        assert_eq!(tier.get(key).await.unwrap().entry.as_ref(), Some(expected), "moved");
+        assert!(tier.remove(key).await.unwrap());
+    }
+}
+
+/// Reads and writes until told to stop; asserts that nothing takes longer than its limit.
+async fn keep_asking(
+    tier: RedisTier,
+    limit: Duration,
+    stop: Arc<AtomicBool>,
+) -> (u64, u64, Duration) {
+    let (mut answers, mut errors, mut worst) = (0, 0, Duration::ZERO);
+    let entries = many();
+    for (key, expected) in entries.iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let start = Instant::now();
+        let outcome = tier.get(key).await;
+        worst = worst.max(start.elapsed());
+        match outcome {
+            Ok(found) => {
+                answers += 1;
+                assert!(
+                    found.entry.is_none_or(|entry| entry.value == expected.value),
+                    "a wrong answer"
+                );
+            }
+            Err(_) => errors += 1,
+        }
+        let start = Instant::now();
+        let _ = tier.put(key, expected).await;
+        worst = worst.max(start.elapsed());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Twice: what the machine takes to wake a task.
+    assert!(worst < 2 * limit + Duration::from_millis(100), "{worst:?} of {limit:?}");
+    (answers, errors, worst)
+}
+
+async fn answers_everywhere(tier: &RedisTier) -> bool {
+    for (key, entry) in many().iter().take(60) {
+        if tier.put(key, entry).await.is_err() || tier.get(key).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// A master is killed, another one stopped without a sign: each call ends in time, and the replicas'
+/// slots are found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_masters_are_replaced() {
+    let Some(mut cluster) = cluster_or_skip("cache-redis/cluster-failover") else { return };
+    let limit = Duration::from_millis(250);
+    let tier = builder(&cluster).command_timeout(limit).build().unwrap();
+    common::until_it_answers(&tier).await;
+    for killed in [true, false] {
+        let stop = Arc::new(AtomicBool::new(false));
+        let asking = tokio::spawn(keep_asking(tier.clone(), limit, Arc::clone(&stop)));
+        let lost = cluster.master_of_slot(if killed { 0 } else { 16_383 }).unwrap();
+        if killed {
+            cluster.kill(lost);
+        } else {
+            cluster.pause(lost).unwrap();
+        }
+        let start = Instant::now();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        while !answers_everywhere(&tier).await {
+            assert!(start.elapsed() < HEALED, "not healed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("killed: {killed}, healed after {:?}", start.elapsed());
+        stop.store(true, Ordering::Relaxed);
+        let (answers, errors, worst) = asking.await.unwrap();
+        println!("{answers} answers, {errors} errors, worst {worst:?}");
+        assert!(answers > 0);
+    }
+}
+
+/// No node is up at first: built all the same, errors in time, joined when the nodes come.
+#[tokio::test]
+async fn a_cluster_that_starts_later_is_joined() {
+    let Some(cluster) = cluster_or_skip("cache-redis/cluster-late") else { return };
+    let tier = builder(&cluster).command_timeout(Duration::from_millis(200)).build().unwrap();
+    for node in 0..cluster.nodes().len() {
+        cluster.pause(node).unwrap();
+    }
+    let start = Instant::now();
+    tier.ping().await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    for node in 0..cluster.nodes().len() {
+        cluster.resume(node).unwrap();
+    }
+    cluster.wait_until_ok().unwrap();
+    let start = Instant::now();
+    while !answers_everywhere(&tier).await {
+        assert!(start.elapsed() < HEALED, "not joined");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
