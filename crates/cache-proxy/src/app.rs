@@ -12,14 +12,14 @@ use cache_core::BoxError;
 use cache_dual::DualCache;
 use cache_dual::codec::Raw;
 use cache_dual::memory::{LocalCache, Policy};
-use cache_dual::redis::RedisTier;
+use cache_dual::redis::{RedisTier, Tls};
 use cache_llm::{RequestPolicy, ResponsePolicy};
 use cache_tower::{HttpCache, LlmCacheLayer, TenantPolicy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::Layer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
-use crate::config::{Config, Eviction, Tenants};
+use crate::config::{Config, Eviction, RedisMode, Secret, Tenants};
 use crate::upstream::Upstream;
 
 /// How long a caller may pause in the middle of a body.
@@ -33,6 +33,7 @@ pub(crate) fn cache(config: &Config) -> Result<Cache, BoxError> {
         .max_entries(config.memory_entries.get())
         .max_weight(config.memory_weight.get())
         .policy(match config.memory_policy {
+            Eviction::TinyLfu => Policy::TinyLfu,
             Eviction::Lru => Policy::Lru,
             Eviction::Lfu => Policy::Lfu,
             Eviction::Fifo => Policy::Fifo,
@@ -43,14 +44,40 @@ pub(crate) fn cache(config: &Config) -> Result<Cache, BoxError> {
         .memory(memory)
         .weigher(|answer: &bytes::Bytes| answer.len() as u64)
         .remote_deadline(config.redis_deadline);
-    if let Some(url) = &config.redis {
-        let redis = RedisTier::builder(url.reveal())?
-            .prefix(&config.namespace)
-            .command_timeout(config.redis_deadline)
-            .build()?;
+    if let Some(redis) = redis(config)? {
         builder = builder.remote(Arc::new(redis), Raw);
     }
     Ok(builder.build()?)
+}
+
+/// The shared tier, if there is to be one.
+fn redis(config: &Config) -> Result<Option<RedisTier>, BoxError> {
+    let urls: Vec<&str> = config.redis.iter().map(Secret::reveal).collect();
+    let mut redis = match (config.redis_mode, urls.as_slice()) {
+        (_, []) => return Ok(None),
+        (RedisMode::Single, [url]) => RedisTier::builder(url)?,
+        (RedisMode::Single, _) => {
+            return Err("--redis has several URLs, so --redis-mode has to say of what".into());
+        }
+        (RedisMode::Cluster, urls) => RedisTier::cluster(urls)?,
+        (RedisMode::Sentinel, urls) => {
+            let service = config.redis_service.as_deref().unwrap_or_default(); // clap requires it
+            RedisTier::sentinel(urls, service)?
+        }
+    };
+    if let Some(password) = &config.redis_password {
+        redis = redis.password(password.reveal());
+    }
+    if let Some(file) = &config.redis_roots {
+        let roots = std::fs::read(file)
+            .map_err(|error| format!("--redis-roots {}: {error}", file.display()))?;
+        redis = redis.tls(Tls::new().roots(roots));
+    }
+    let redis = redis
+        .client_name("cache-proxy")
+        .prefix(&config.namespace)
+        .command_timeout(config.redis_deadline);
+    Ok(Some(redis.build()?))
 }
 
 /// Every route: the proxy's own, and the cached provider behind all others.

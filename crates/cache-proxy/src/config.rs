@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::Uri;
@@ -29,9 +30,41 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// A Redis to share answers through, e.g. <redis://:password@host:6379/0>. It may be down: it is
-    /// used as soon as it answers.
-    #[arg(long, env = "CACHE_PROXY_REDIS", value_name = "URL", hide_env_values = true)]
-    pub redis: Option<Secret>,
+    /// used as soon as it answers. Of a cluster or of sentinels several, separated by commas.
+    #[arg(
+        long,
+        env = "CACHE_PROXY_REDIS",
+        value_name = "URL",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub redis: Vec<Secret>,
+
+    /// What there is at these URLs.
+    #[arg(long, env = "CACHE_PROXY_REDIS_MODE", value_enum, default_value_t = RedisMode::Single)]
+    pub redis_mode: RedisMode,
+
+    /// What the sentinels call the master.
+    #[arg(
+        long,
+        env = "CACHE_PROXY_REDIS_SERVICE",
+        value_name = "NAME",
+        required_if_eq("redis_mode", "sentinel")
+    )]
+    pub redis_service: Option<String>,
+
+    /// The password of the master that sentinels name, or in place of the one in the URL.
+    #[arg(
+        long,
+        env = "CACHE_PROXY_REDIS_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
+    pub redis_password: Option<Secret>,
+
+    /// Trusts a Redis at rediss:// by the certificates in this PEM file, not by those of the system.
+    #[arg(long, env = "CACHE_PROXY_REDIS_ROOTS", value_name = "FILE")]
+    pub redis_roots: Option<PathBuf>,
 
     /// Keeps this proxy's answers apart from others in the same Redis.
     #[arg(long, env = "CACHE_PROXY_NAMESPACE", value_name = "NAME", default_value = "cache-proxy")]
@@ -60,7 +93,7 @@ pub struct Config {
     pub memory_entries: NonZeroU64,
 
     /// Which answers leave memory first when it is full.
-    #[arg(long, env = "CACHE_PROXY_MEMORY_POLICY", value_enum, default_value_t = Eviction::Lru)]
+    #[arg(long, env = "CACHE_PROXY_MEMORY_POLICY", value_enum, default_value_t = Eviction::TinyLfu)]
     pub memory_policy: Eviction,
 
     /// How long chat completions are good.
@@ -115,6 +148,8 @@ pub enum Tenants {
 /// Which answers leave memory first when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Eviction {
+    /// Those seen least often, by a policy that shapes itself to the load.
+    TinyLfu,
     /// Those unused for longest.
     Lru,
     /// Those used least.
@@ -123,6 +158,17 @@ pub enum Eviction {
     Fifo,
     /// Those whose time is up soonest.
     Ttl,
+}
+
+/// Which servers the Redis URLs are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RedisMode {
+    /// One server.
+    Single,
+    /// Nodes of a Redis Cluster.
+    Cluster,
+    /// Sentinels, which know the master.
+    Sentinel,
 }
 
 /// Text that is not shown.
@@ -188,7 +234,7 @@ mod tests {
         let config = parse(&["--upstream", "https://api.example.com"]).unwrap();
         assert_eq!(config.chat_ttl, Duration::from_secs(3600));
         assert_eq!(config.tenant, Tenants::Credential);
-        assert!(config.redis.is_none());
+        assert!(config.redis.is_empty());
     }
 
     /// A116, F62: what makes no sense is refused at the start, not bent.
@@ -205,6 +251,8 @@ mod tests {
             &["--max-answer", "0"],
             &["--tenant", "everyone"],
             &["--memory-policy", "random"],
+            &["--redis-mode", "ring"],
+            &["--redis-mode", "sentinel"], // without its service
             &["--listen", "nowhere"],
             &["--no-such-option"],
         ] {
@@ -222,6 +270,8 @@ mod tests {
         let args = ["--upstream", "http://h", "--redis", "redis://:hunter2@h"];
         let config = parse(&args).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
-        assert_eq!(config.redis.unwrap().reveal(), "redis://:hunter2@h");
+        assert_eq!(config.redis[0].reveal(), "redis://:hunter2@h");
+        let config = parse(&[&args[..], &["--redis-password", "hunter2"]].concat()).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }
