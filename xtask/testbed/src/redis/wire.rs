@@ -26,7 +26,7 @@ pub(super) fn ask(
     request: &[u8],
     limit: Duration,
 ) -> io::Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = unless_interrupted(|| UnixStream::connect(socket))?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     if let Some(Credentials { user, password }) = credentials {
@@ -58,12 +58,23 @@ pub(super) fn text(reply: &[u8]) -> String {
     String::from_utf8_lossy(reply).into_owned()
 }
 
+/// Tries again when a signal came between, as that of a child that was stopped: reads with a limit are
+/// not taken up again by the kernel.
+fn unless_interrupted<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 fn read_reply(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     let mut framer = Framer::new();
     let mut reply = Vec::new();
     let mut chunk = vec![0; 16 * 1024];
     loop {
-        let length = stream.read(&mut chunk)?;
+        let length = unless_interrupted(|| stream.read(&mut chunk))?;
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
