@@ -4,12 +4,10 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::record::Handle;
+use crate::sync::{AtomicU64, Mutex, Ordering, thread_local};
 
 /// Why a value left the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +63,11 @@ pub(crate) struct Events<K, V> {
 thread_local! {
     /// Whether this thread is in a listener, of whichever cache: then it must not wait for another
     /// thread's delivery, which may be waiting for its own.
-    static LISTENING: Cell<bool> = const { Cell::new(false) };
+    static LISTENING: Cell<bool> = Cell::new(false);
+}
+
+fn listening() -> bool {
+    LISTENING.with(Cell::get)
 }
 
 impl<K, V> Events<K, V> {
@@ -100,7 +102,7 @@ impl<K, V> Events<K, V> {
         while !self.waiting.lock().is_empty() {
             let guard = match self.delivering.try_lock() {
                 Some(guard) => guard,
-                None if LISTENING.get() || self.waiting.lock().len() < BACKLOG => return,
+                None if listening() || self.waiting.lock().len() < BACKLOG => return,
                 // For a while only: who delivers may itself be waiting for this thread.
                 None => match self.delivering.try_lock_for(PATIENCE) {
                     Some(guard) => guard,
@@ -118,7 +120,7 @@ impl<K, V> Events<K, V> {
     /// A panic of the listener, or of the drop of a value, is contained and counted: the next event
     /// is delivered all the same.
     fn hand_over(&self, event: Event<K, V>) {
-        let nested = LISTENING.replace(true);
+        let nested = LISTENING.with(|listening| listening.replace(true));
         let call = AssertUnwindSafe(|| {
             (self.listener)(&event);
             drop(event);
@@ -126,7 +128,7 @@ impl<K, V> Events<K, V> {
         if catch_unwind(call).is_err() {
             self.panics.fetch_add(1, Ordering::Relaxed);
         }
-        LISTENING.set(nested);
+        LISTENING.with(|listening| listening.set(nested));
     }
 }
 
@@ -136,5 +138,47 @@ pub(crate) struct Delivery<'a, K, V>(pub(crate) &'a Events<K, V>);
 impl<K, V> Drop for Delivery<'_, K, V> {
     fn drop(&mut self) {
         self.0.deliver();
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    /// Two threads line up events and deliver: each is heard once, those of one thread in order, and
+    /// none is left behind.
+    #[test]
+    fn every_event_is_heard_once_and_in_order() {
+        loom::model(|| {
+            let heard = Arc::new(Mutex::<Vec<u64>>::default());
+            let hears = Arc::clone(&heard);
+            let listener = move |event: &Event<(), ()>| {
+                if let Event::Missed(name) = event {
+                    hears.lock().push(*name);
+                }
+            };
+            let events = Arc::new(Events::new(std::sync::Arc::new(listener), true));
+            let tell = |events: &Events<(), ()>, names: [u64; 2]| {
+                for name in names {
+                    events.push(Event::Missed(name));
+                    events.deliver();
+                }
+            };
+            let other = thread::spawn({
+                let events = Arc::clone(&events);
+                move || tell(&events, [1, 2])
+            });
+            tell(&events, [11, 12]);
+            other.join().unwrap();
+            let heard = heard.lock().clone();
+            assert_eq!(heard.len(), 4, "{heard:?}");
+            for pair in [[1, 2], [11, 12]] {
+                let order: Vec<u64> = heard.iter().copied().filter(|n| pair.contains(n)).collect();
+                assert_eq!(order, pair);
+            }
+        });
     }
 }

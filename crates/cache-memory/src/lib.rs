@@ -97,6 +97,7 @@ mod policy;
 mod preset;
 mod record;
 mod store;
+mod sync;
 mod tier;
 mod times;
 

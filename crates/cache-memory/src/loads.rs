@@ -1,14 +1,12 @@
 //! [`Loads`]: one initialiser per key at a time, and none that brings back what was removed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::thread::{self, ThreadId};
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::store::Spot;
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, ThreadId, fence, thread};
 
-const STRIPES: usize = 16;
+/// One under `loom`, which bounds how many things there may be.
+const STRIPES: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// The initialisers that are running, by the hashes of their keys. Two keys of one hash, which is
 /// rare, take turns as if they were one.
@@ -117,5 +115,66 @@ impl Drop for Turn<'_> {
         stripe.loads.lock().retain(|load| load.spot != self.spot);
         stripe.landed.notify_all();
         self.loads.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::Mutex;
+
+    const SPOT: Spot = Spot { shard: 0, hash: 7 };
+
+    /// A removal after a change of what is loaded: whatever the order of steps, no value from before
+    /// the change is there in the end.
+    #[test]
+    fn what_was_removed_does_not_come_back() {
+        loom::model(|| {
+            let loads = Arc::new(Loads::default());
+            let source = Arc::new(AtomicUsize::new(0));
+            let stored = Arc::new(Mutex::<Option<usize>>::default());
+            let loading = thread::spawn({
+                let (loads, source, stored) =
+                    (Arc::clone(&loads), Arc::clone(&source), Arc::clone(&stored));
+                move || {
+                    let turn = loads.turn(SPOT);
+                    let value = source.load(Ordering::Relaxed);
+                    let mut stored = stored.lock();
+                    if turn.holds() {
+                        *stored = Some(value);
+                    }
+                }
+            });
+            source.store(1, Ordering::Relaxed);
+            loads.void(SPOT);
+            *stored.lock() = None;
+            loading.join().unwrap();
+            assert_ne!(*stored.lock(), Some(0));
+        });
+    }
+
+    /// Two initialisers of one key never run at once, and the second one gets its turn.
+    #[test]
+    fn one_at_a_time() {
+        loom::model(|| {
+            let loads = Arc::new(Loads::default());
+            let running = Arc::new(AtomicUsize::new(0));
+            let load = |loads: &Loads, running: &AtomicUsize| {
+                let turn = loads.turn(SPOT);
+                assert_eq!(running.fetch_add(1, Ordering::Relaxed), 0);
+                running.fetch_sub(1, Ordering::Relaxed);
+                drop(turn);
+            };
+            let other = thread::spawn({
+                let (loads, running) = (Arc::clone(&loads), Arc::clone(&running));
+                move || load(&loads, &running)
+            });
+            load(&loads, &running);
+            other.join().unwrap();
+            assert_eq!(loads.running.load(Ordering::SeqCst), 0);
+        });
     }
 }

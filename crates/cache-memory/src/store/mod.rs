@@ -92,7 +92,7 @@ fn in_table(hash: u32) -> u64 {
 /// Where an entry belongs: the shard, and the hash that finds it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
-    shard: usize,
+    pub(crate) shard: usize,
     pub(crate) hash: u32,
 }
 
