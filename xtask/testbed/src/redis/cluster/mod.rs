@@ -4,7 +4,6 @@ mod options;
 mod view;
 
 use std::fmt::Write as _;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use self::view::{NodeLine, lines_of};
 use super::options::RedisServerOptions;
 use super::port::ReservedPort;
 use super::process::{ANSWER_LIMIT, wait_until};
+use super::random::random_id;
 use super::resp::bulk_strings;
 use super::server::RedisServer;
 use super::slot::{SLOTS, slot_of};
@@ -225,8 +225,8 @@ impl RedisCluster {
             }
             let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", &limit, "REPLACE"];
             let ours = self.nodes[to].process().credentials();
-            if let Some(ours) = &ours {
-                words.extend(["AUTH2", ours.user, ours.password]);
+            if let Some(ours) = ours {
+                words.extend(["AUTH2", &ours.user, &ours.password]);
             }
             words.push("KEYS");
             let words = words.into_iter().map(str::as_bytes);
@@ -399,11 +399,4 @@ fn seed(
         writeln!(text, "{rest}").expect("a String takes all");
     }
     text + &format!("vars currentEpoch {masters} lastVoteEpoch 0\n")
-}
-
-/// 40 hexadecimal digits. Nodes of another Cluster that come by a port of ours must not take one of
-/// our nodes for one of theirs.
-fn random_id() -> String {
-    let random = || RandomState::new().hash_one(0);
-    format!("{:016x}{:016x}{:08x}", random(), random(), random() >> 32)
 }
