@@ -16,7 +16,7 @@ fn a_replica_takes_over_when_the_master_dies() {
     assert_eq!((sentinel.sentinel_urls().len(), sentinel.nodes().len()), (3, 2));
     assert_eq!(sentinel.master().unwrap(), 0);
     assert_eq!(sentinel.node(0).command("SET k v").unwrap(), "+OK\r\n");
-    assert_eq!(sentinel.node(0).command("WAIT 1 10000").unwrap(), ":1\r\n");
+    sentinel.wait_until_replicated().unwrap();
 
     let start = Instant::now();
     assert_eq!(sentinel.kill_master().unwrap(), 0);
@@ -29,6 +29,7 @@ fn a_replica_takes_over_when_the_master_dies() {
     sentinel.restart(0).unwrap();
     sentinel.wait_until_ok().unwrap();
     println!("the old master followed after {:?}", start.elapsed());
+    sentinel.wait_until_replicated().unwrap();
     assert_eq!(sentinel.node(0).command("GET k").unwrap(), "$1\r\nw\r\n");
 }
 

@@ -27,6 +27,7 @@ mod port;
 mod process;
 mod program;
 mod random;
+mod replication;
 mod resp;
 mod sentinel;
 mod server;

@@ -14,6 +14,7 @@ use super::options::RedisServerOptions;
 use super::port::ReservedPort;
 use super::process::{ANSWER_LIMIT, wait_until};
 use super::random::random_id;
+use super::replication::wait_until_caught_up;
 use super::resp::bulk_strings;
 use super::server::RedisServer;
 use super::slot::{SLOTS, slot_of};
@@ -308,6 +309,16 @@ impl RedisCluster {
     /// [`io::ErrorKind::TimedOut`] with what is amiss if that takes more than half a minute.
     pub fn wait_until_ok(&self) -> io::Result<()> {
         wait_until("agreement in the Cluster", AGREEMENT_LIMIT, || self.amiss())
+    }
+
+    /// Waits until the replicas of the node `master` have all that it has been told so far.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] if that takes more than half a minute.
+    pub fn wait_until_replicated(&self, master: usize) -> io::Result<()> {
+        let replicas = self.replicas_of(master)?;
+        wait_until_caught_up(&self.nodes[master], replicas.iter().map(|&index| &self.nodes[index]))
     }
 
     /// What is still in the way of [`Self::wait_until_ok`].

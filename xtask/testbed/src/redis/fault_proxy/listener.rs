@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::connection;
 use super::plan::Shared;
-use crate::redis::port::{ReservedPort, bind};
+use crate::redis::port::{ReservedPort, bind, stop_listening};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -105,6 +105,7 @@ impl Gate {
                 Ok(listener) => {
                     self.set(true, None);
                     self.accept(&listener, shared);
+                    stop_listening(&listener);
                     drop(listener);
                     self.set(false, None);
                 }

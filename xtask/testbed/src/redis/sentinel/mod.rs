@@ -11,6 +11,7 @@ use super::options::RedisServerOptions;
 use super::port::ReservedPort;
 use super::process::{ServerProcess, wait_until};
 use super::random::random_id;
+use super::replication::wait_until_caught_up;
 use super::resp::bulk_strings;
 use super::server::RedisServer;
 use super::wire::Credentials;
@@ -233,6 +234,17 @@ impl RedisSentinel {
             let master = self.agreed_master()?;
             self.replicas_amiss(master)
         })
+    }
+
+    /// Waits until the replicas that are up have all that the master has been told so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::master`]; [`io::ErrorKind::TimedOut`] if that takes more than half a minute.
+    pub fn wait_until_replicated(&self) -> io::Result<()> {
+        let master = &self.nodes[self.master()?];
+        let others = self.nodes.iter().filter(|node| node.port() != master.port());
+        wait_until_caught_up(master, others.filter(|node| node.process().is_up()))
     }
 
     fn start_node(&mut self) -> io::Result<()> {
