@@ -138,7 +138,11 @@ fn the_files_live_as_long_as_someone_needs_them() {
 
 #[test]
 fn every_program_that_is_here_starts() {
-    for program in server_programs() {
+    let programs = server_programs();
+    if programs.is_empty() {
+        testbed::skip("every_program_that_is_here_starts", "no redis-server, no valkey-server");
+    }
+    for program in programs {
         let options = RedisServerOptions::default().program(&program);
         let server = RedisServer::start(&options).unwrap();
         assert!(server.command("INFO server").unwrap().contains("redis_version"), "{program:?}");

@@ -19,7 +19,7 @@ fn a_replica_takes_over_when_its_master_dies() {
     let replicas = cluster.replicas_of(master).unwrap();
     assert_eq!(replicas.len(), 1);
     assert_eq!(cluster.command(master, "SET k v").unwrap(), "+OK\r\n");
-    assert_eq!(cluster.command(master, "WAIT 1 10000").unwrap(), ":1\r\n");
+    cluster.wait_until_replicated(master).unwrap();
 
     let start = Instant::now();
     cluster.kill(master);

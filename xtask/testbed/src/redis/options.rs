@@ -8,7 +8,8 @@ use super::wire::Credentials;
 
 /// The user as whom this crate asks servers that have passwords. Tests may change any other user
 /// while the server runs; this one goes on working.
-const OUR_USER: Credentials<'static> = Credentials { user: "testbed", password: "testbed-admin" };
+const OUR_USER: &str = "testbed";
+const OUR_PASSWORD: &str = "testbed-admin";
 
 /// How a [`RedisServer`](super::RedisServer) is to run. The default: no persistence, no password,
 /// no TLS, the program that [`available`](super::available) names.
@@ -108,9 +109,9 @@ impl RedisServerOptions {
     }
 
     /// As whom this crate asks; `None` where everyone may.
-    pub(super) fn our_credentials(&self) -> Option<Credentials<'static>> {
+    pub(super) fn our_credentials(&self) -> Option<Credentials> {
         let closed = self.password.is_some() || !self.users.is_empty() || self.default_user_off;
-        closed.then_some(OUR_USER)
+        closed.then(|| Credentials { user: OUR_USER.to_owned(), password: OUR_PASSWORD.to_owned() })
     }
 
     /// The password of the user `default`, if it is there and has one.
@@ -165,9 +166,9 @@ impl RedisServerOptions {
         }
         if let Some(ours) = self.our_credentials() {
             let password = format!(">{}", ours.password);
-            line.add(&["--user", ours.user, "on", &password, "~*", "&*", "+@all"]);
+            line.add(&["--user", &ours.user, "on", &password, "~*", "&*", "+@all"]);
             // For a replica's way to its master; a master has no use for it.
-            line.add(&["--masteruser", ours.user, "--masterauth", ours.password]);
+            line.add(&["--masteruser", &ours.user, "--masterauth", &ours.password]);
         }
         line.0.extend_from_slice(&self.directives);
         line.0

@@ -1,9 +1,9 @@
 //! Ports that stay ours.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// A Redis Cluster node talks to the others on its port plus this.
 const BUS_OFFSET: u16 = 10_000;
@@ -62,6 +62,13 @@ pub(super) fn bind(port: u16) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Closing a listener is not enough: a process that another thread is just starting has a copy of it
+/// for a moment, and the port would still accept.
+pub(super) fn stop_listening<'a>(listener: impl Into<SockRef<'a>>) {
+    // Where the system does not know this, nobody could have done better.
+    let _ = listener.into().shutdown(Shutdown::Read);
+}
+
 fn keep(holders: Vec<Socket>) -> Vec<Socket> {
     if cfg!(target_os = "linux") { holders } else { Vec::new() }
 }
@@ -90,6 +97,7 @@ mod tests {
             let listener = bind(port.number()).unwrap();
             listener.listen(8).unwrap();
             TcpStream::connect(port.address()).unwrap();
+            stop_listening(&listener);
         }
     }
 }

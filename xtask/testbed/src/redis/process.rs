@@ -23,7 +23,7 @@ pub(super) const POLL: Duration = Duration::from_millis(5);
 pub(super) struct ServerProcess {
     program: PathBuf,
     arguments: Vec<String>,
-    credentials: Option<Credentials<'static>>,
+    credentials: Option<Credentials>,
     port: ReservedPort,
     child: Option<Child>,
     // Only ever a hint for those who would otherwise wait for an answer: no ordering hangs on it.
@@ -37,7 +37,7 @@ impl ServerProcess {
     pub(super) fn new(
         program: PathBuf,
         port: ReservedPort,
-        credentials: Option<Credentials<'static>>,
+        credentials: Option<Credentials>,
     ) -> io::Result<Self> {
         Ok(Self {
             program,
@@ -59,8 +59,8 @@ impl ServerProcess {
         &self.port
     }
 
-    pub(super) const fn credentials(&self) -> Option<Credentials<'static>> {
-        self.credentials
+    pub(super) const fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -153,7 +153,7 @@ impl ServerProcess {
     }
 
     pub(super) fn ask(&self, request: &[u8]) -> io::Result<Vec<u8>> {
-        wire::ask(&self.socket(), self.credentials, request, ANSWER_LIMIT)
+        wire::ask(&self.socket(), self.credentials.as_ref(), request, ANSWER_LIMIT)
     }
 
     /// As [`Self::ask`] with a line in the inline form; what the server calls an error is one.

@@ -69,6 +69,11 @@ impl RedisServer {
         self.options.url_with(self.port(), user, password)
     }
 
+    /// The URL with another port: that of a [`FaultProxy`](crate::redis::FaultProxy) in front of it.
+    pub fn url_at(&self, port: u16) -> String {
+        self.options.url(port)
+    }
+
     /// The port that it listens on, or did before it was killed.
     pub const fn port(&self) -> u16 {
         self.process.port().number()
@@ -197,6 +202,17 @@ mod tests {
         }
         let error = RedisServer::start(&options).unwrap_err().to_string();
         assert!(error.contains("nonsense"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_leaves_no_process_behind() {
+        let Some(server) = server_or_skip("a_panic_leaves_no_process_behind") else { return };
+        let address = server.address();
+        let test = std::panic::catch_unwind(move || {
+            assert_eq!(server.command("PING").unwrap(), "no test is without faults");
+        });
+        assert!(test.is_err());
+        assert!(TcpStream::connect(address).is_err());
     }
 
     #[test]

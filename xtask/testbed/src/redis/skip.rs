@@ -5,6 +5,7 @@ use std::fmt::Display;
 use super::cluster::{RedisCluster, RedisClusterOptions};
 use super::options::RedisServerOptions;
 use super::program;
+use super::sentinel::{RedisSentinel, RedisSentinelOptions};
 use super::server::RedisServer;
 
 /// A server for the test called `test_name`; `None`, said aloud, where there is no `redis-server`.
@@ -48,6 +49,27 @@ pub fn cluster_with_or_skip(
     options: &RedisClusterOptions,
 ) -> Option<RedisCluster> {
     can_run(test_name, options.node_options()).then(|| started(RedisCluster::start(options)))
+}
+
+/// As [`server_or_skip`], for a master with a replica and three sentinels.
+///
+/// # Panics
+///
+/// As [`server_or_skip`].
+pub fn sentinel_or_skip(test_name: &str) -> Option<RedisSentinel> {
+    sentinel_with_or_skip(test_name, &RedisSentinelOptions::default())
+}
+
+/// As [`server_with_or_skip`], for a Sentinel setup.
+///
+/// # Panics
+///
+/// As [`server_or_skip`].
+pub fn sentinel_with_or_skip(
+    test_name: &str,
+    options: &RedisSentinelOptions,
+) -> Option<RedisSentinel> {
+    can_run(test_name, options.node_options()).then(|| started(RedisSentinel::start(options)))
 }
 
 /// Whether all is here that `options` need; if not, the skip is recorded.

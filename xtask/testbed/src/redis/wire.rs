@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::resp::Framer;
 
 /// Name and password of an ACL user.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Credentials<'a> {
-    pub(super) user: &'a str,
-    pub(super) password: &'a str,
+#[derive(Clone, Debug)]
+pub(super) struct Credentials {
+    pub(super) user: String,
+    pub(super) password: String,
 }
 
 /// Sends one request and returns the whole reply, as it came.
@@ -22,7 +22,7 @@ pub(super) struct Credentials<'a> {
 /// If no whole reply comes; each read may take up to `limit`.
 pub(super) fn ask(
     socket: &Path,
-    credentials: Option<Credentials<'_>>,
+    credentials: Option<&Credentials>,
     request: &[u8],
     limit: Duration,
 ) -> io::Result<Vec<u8>> {

@@ -4,7 +4,6 @@ mod options;
 mod view;
 
 use std::fmt::Write as _;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use self::view::{NodeLine, lines_of};
 use super::options::RedisServerOptions;
 use super::port::ReservedPort;
 use super::process::{ANSWER_LIMIT, wait_until};
+use super::random::random_id;
+use super::replication::wait_until_caught_up;
 use super::resp::bulk_strings;
 use super::server::RedisServer;
 use super::slot::{SLOTS, slot_of};
@@ -225,8 +226,8 @@ impl RedisCluster {
             }
             let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", &limit, "REPLACE"];
             let ours = self.nodes[to].process().credentials();
-            if let Some(ours) = &ours {
-                words.extend(["AUTH2", ours.user, ours.password]);
+            if let Some(ours) = ours {
+                words.extend(["AUTH2", &ours.user, &ours.password]);
             }
             words.push("KEYS");
             let words = words.into_iter().map(str::as_bytes);
@@ -308,6 +309,16 @@ impl RedisCluster {
     /// [`io::ErrorKind::TimedOut`] with what is amiss if that takes more than half a minute.
     pub fn wait_until_ok(&self) -> io::Result<()> {
         wait_until("agreement in the Cluster", AGREEMENT_LIMIT, || self.amiss())
+    }
+
+    /// Waits until the replicas of the node `master` have all that it has been told so far.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] if that takes more than half a minute.
+    pub fn wait_until_replicated(&self, master: usize) -> io::Result<()> {
+        let replicas = self.replicas_of(master)?;
+        wait_until_caught_up(&self.nodes[master], replicas.iter().map(|&index| &self.nodes[index]))
     }
 
     /// What is still in the way of [`Self::wait_until_ok`].
@@ -399,11 +410,4 @@ fn seed(
         writeln!(text, "{rest}").expect("a String takes all");
     }
     text + &format!("vars currentEpoch {masters} lastVoteEpoch 0\n")
-}
-
-/// 40 hexadecimal digits. Nodes of another Cluster that come by a port of ours must not take one of
-/// our nodes for one of theirs.
-fn random_id() -> String {
-    let random = || RandomState::new().hash_one(0);
-    format!("{:016x}{:016x}{:08x}", random(), random(), random() >> 32)
 }
