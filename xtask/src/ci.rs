@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
 use crate::key_features::key_features;
+use crate::models::models;
 use crate::shell::{cargo, find, in_ci, run};
 use crate::tidy;
 
@@ -43,6 +44,7 @@ pub(crate) fn ci() -> Outcome {
     })?;
     // The README's own command, so that what a newcomer is told is what is proven.
     steps.step("test", || run(&mut cargo("xtask test")))?;
+    steps.step("models of threads", models)?;
     steps.step("bench smoke", || run(&mut cargo("xtask bench memory --smoke")))?;
     steps.report();
     Ok(())

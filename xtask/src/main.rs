@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod key;
 mod key_features;
+mod models;
 mod prepare;
 mod shell;
 mod test;

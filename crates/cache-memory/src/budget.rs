@@ -137,12 +137,13 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::sync::model;
 
     /// Three writers and room for two, one of whom evicts for its own sake: what is visible never
     /// passes the bound, and in the end exactly what is held is counted.
     #[test]
     fn the_bound_is_never_passed() {
-        loom::model(|| {
+        model(2, || {
             let budget = Arc::new(Budget::new(2, 20));
             let visible = Arc::new(AtomicU64::new(0));
             let writer = |budget: Arc<Budget>, visible: Arc<AtomicU64>| {

@@ -147,12 +147,13 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::sync::model;
 
     /// Two threads line up events and deliver: each is heard once, those of one thread in order, and
     /// none is left behind.
     #[test]
     fn every_event_is_heard_once_and_in_order() {
-        loom::model(|| {
+        model(3, || {
             let heard = Arc::new(Mutex::<Vec<u64>>::default());
             let hears = Arc::clone(&heard);
             let listener = move |event: &Event<(), ()>| {

@@ -124,7 +124,7 @@ mod models {
     use loom::thread;
 
     use super::*;
-    use crate::sync::Mutex;
+    use crate::sync::{Mutex, model};
 
     const SPOT: Spot = Spot { shard: 0, hash: 7 };
 
@@ -132,7 +132,7 @@ mod models {
     /// the change is there in the end.
     #[test]
     fn what_was_removed_does_not_come_back() {
-        loom::model(|| {
+        model(3, || {
             let loads = Arc::new(Loads::default());
             let source = Arc::new(AtomicUsize::new(0));
             let stored = Arc::new(Mutex::<Option<usize>>::default());
@@ -159,7 +159,7 @@ mod models {
     /// Two initialisers of one key never run at once, and the second one gets its turn.
     #[test]
     fn one_at_a_time() {
-        loom::model(|| {
+        model(3, || {
             let loads = Arc::new(Loads::default());
             let running = Arc::new(AtomicUsize::new(0));
             let load = |loads: &Loads, running: &AtomicUsize| {

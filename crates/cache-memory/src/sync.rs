@@ -81,3 +81,13 @@ mod shapes {
         }
     }
 }
+
+/// Tries every order of steps of the threads in `run` in which no more than so many are interrupted
+/// where they would not have to wait: most faults between threads need one or two (Musuvathi and Qadeer,
+/// PLDI 2007).
+#[cfg(all(test, loom))]
+pub(crate) fn model(interruptions: usize, run: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(interruptions);
+    model.check(run);
+}
