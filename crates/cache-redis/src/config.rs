@@ -10,6 +10,7 @@ use redis::{AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo as _};
 use crate::connections::Connections;
 use crate::names::Names;
 use crate::random::Random;
+use crate::record::KeyRing;
 use crate::skew::Skew;
 use crate::tier::RedisTier;
 
@@ -29,6 +30,7 @@ pub struct RedisBuilder {
     compress_above: Option<usize>,
     fence_memory: Duration,
     clock: Arc<dyn Clock>,
+    keys: Option<KeyRing>,
 }
 
 impl RedisBuilder {
@@ -44,6 +46,7 @@ impl RedisBuilder {
             compress_above: Some(1024),
             fence_memory: Duration::from_secs(600),
             clock: Arc::new(SystemClock),
+            keys: None,
         })
     }
 
@@ -96,6 +99,24 @@ impl RedisBuilder {
         self
     }
 
+    /// Encrypts payloads with `keys`, and reads only what was encrypted with one of them (but see
+    /// [`KeyRing::accept_plain`]). Costs 4 µs for 2 KiB either way (measured, see
+    /// `docs/entry-format.md`). Default: payloads are stored as they are.
+    ///
+    /// ```
+    /// use cache_redis::{KeyId, KeyRing, RedisTier};
+    ///
+    /// # let secret = [1; 32];
+    /// let keys = KeyRing::new(KeyId::named("2026"), secret);
+    /// let tier = RedisTier::builder("redis://127.0.0.1/")?.encrypt(keys).build()?;
+    /// # Ok::<(), cache_redis::ConfigError>(())
+    /// ```
+    #[cfg(feature = "encryption")]
+    pub fn encrypt(mut self, keys: KeyRing) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     /// Builds the tier. It connects when it is first used, so the server may be down, and no
     /// runtime is needed yet.
     ///
@@ -118,6 +139,10 @@ impl RedisBuilder {
                 return Err(ConfigError::Zero(name));
             }
         }
+        #[cfg(feature = "encryption")]
+        if let Some(id) = self.keys.as_ref().and_then(KeyRing::given_twice) {
+            return Err(ConfigError::KeyGivenTwice(id));
+        }
         let skew = Arc::new(Skew::new(Arc::clone(&self.clock)));
         let random = Arc::new(Random::new());
         let connections = Connections::new(
@@ -137,6 +162,7 @@ impl RedisBuilder {
                 compress_above: self.compress_above,
                 fence_memory: self.fence_memory,
             },
+            self.keys,
         ))
     }
 
@@ -169,6 +195,10 @@ pub enum ConfigError {
     /// This option is 0, or a time below a millisecond.
     #[error("{0} is too small")]
     Zero(&'static str),
+    /// The key ring has two secrets under this id, so nobody could tell which encrypted an entry.
+    #[cfg(feature = "encryption")]
+    #[error("the key ring has two secrets under the id {0}")]
+    KeyGivenTwice(crate::KeyId),
 }
 
 #[cfg(test)]
