@@ -66,7 +66,7 @@
 mod config;
 mod connections;
 mod errors;
-#[cfg(fuzzing)]
+#[cfg(all(fuzzing, feature = "encryption", feature = "llmix"))]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(feature = "llmix")]

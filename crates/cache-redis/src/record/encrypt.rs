@@ -78,7 +78,8 @@ type Choice = dyn Fn(&CacheKey, &Tags) -> Option<KeyId> + Send + Sync;
 /// Who *writes* Redis cannot make a reader take anything but what a holder of a secret stored under
 /// this very key, with these very times, tags and codec. They can remove entries, put an old one
 /// back for as long as its life lasts, and lie to [`ttl`](cache_core::RemoteTier::ttl) and to what
-/// removals report, which look at headers alone.
+/// removals report, which look at headers alone. The prefix of a tier is not part of this: tiers
+/// that must not see each other's entries want different secrets.
 ///
 /// What does not open is a miss, counted by reason in
 /// [`RedisTier::undecodable_by_reason`](crate::RedisTier::undecodable_by_reason).
