@@ -53,6 +53,13 @@
 //!
 //! The tasks end with the last clone of the tier.
 //!
+//! # Feature flags
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `encryption` | no | `RedisBuilder::encrypt`: payloads that Redis never sees in the clear, with a key for each tenant; the crates of XChaCha20-Poly1305 |
+//! | `llmix` | no | `RedisTier::llmix`: the answers that llmix programs keep in the same Redis; `serde_json` |
+//!
 //! # What this crate does not do
 //!
 //! It makes errors, not decisions: leaving a failing Redis alone, serving stale answers and joining
@@ -61,6 +68,11 @@
 mod config;
 mod connections;
 mod errors;
+#[cfg(all(fuzzing, feature = "encryption", feature = "llmix"))]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(feature = "llmix")]
+mod llmix;
 mod names;
 mod purge;
 mod random;
@@ -71,5 +83,9 @@ mod skew;
 mod tier;
 
 pub use config::{ConfigError, RedisBuilder};
+#[cfg(feature = "llmix")]
+pub use llmix::Llmix;
+#[cfg(feature = "encryption")]
+pub use record::encrypt::{KeyId, KeyRing};
 pub use server::Tls;
 pub use tier::RedisTier;

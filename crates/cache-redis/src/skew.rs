@@ -117,10 +117,21 @@ impl Skew {
         (!left.is_zero()).then(|| (moved(stored, ahead), left))
     }
 
+    /// A time on the server's clock, on the local one.
+    #[cfg(feature = "llmix")]
+    pub(crate) fn local(&self, server: Timestamp) -> Timestamp {
+        shift(server, self.ahead.load(Ordering::Relaxed).saturating_neg())
+    }
+
+    /// Whether something may have been stored then, as far as clocks agree.
+    pub(crate) fn is_believable(stored_at: Timestamp, now: Timestamp) -> bool {
+        stored_at.saturating_since(now) <= BELIEVED
+    }
+
     /// What is left at `now`, on the server's clock, of what was stored and expires at these times
     /// on it; zero if that was stored too far in the future to be believed.
     pub(crate) fn left(stored_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Duration {
-        if stored_at.saturating_since(now) > BELIEVED {
+        if !Self::is_believable(stored_at, now) {
             return Duration::ZERO;
         }
         expires_at.saturating_since(now.max(stored_at))

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,12 +17,12 @@ use crate::errors;
 use crate::names::Names;
 use crate::purge;
 use crate::random::Random;
-use crate::record::{self, Header, Record, Undecodable};
+use crate::record::{self, Header, KeyRing, Reasons, Record, Undecodable};
 use crate::script::{self, Over, Replace, Replaced};
 use crate::skew::Skew;
 
 /// Redis refuses times to live that overflow its clock; nothing needs to live for longer.
-const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A batch has the time limit of one call for each so many keys.
 const BATCH_STEP: usize = 100;
 
@@ -44,16 +43,17 @@ const BATCH_STEP: usize = 100;
 /// ```
 #[derive(Clone)]
 pub struct RedisTier {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    connections: Arc<Connections>,
+pub(crate) struct Shared {
+    pub(crate) connections: Arc<Connections>,
     names: Names,
-    skew: Arc<Skew>,
+    pub(crate) skew: Arc<Skew>,
     random: Arc<Random>,
     limits: Limits,
-    undecodable: AtomicU64,
+    pub(crate) keys: Option<KeyRing>,
+    undecodable: Reasons,
 }
 
 /// What the tier's options bound.
@@ -149,6 +149,7 @@ impl RedisTier {
         skew: Arc<Skew>,
         random: Arc<Random>,
         limits: Limits,
+        keys: Option<KeyRing>,
     ) -> Self {
         let shared = Shared {
             connections: Arc::new(connections),
@@ -156,15 +157,41 @@ impl RedisTier {
             skew,
             random,
             limits,
-            undecodable: AtomicU64::new(0),
+            keys,
+            undecodable: Reasons::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
     /// How many reads have found something that is no entry of this format: foreign, damaged,
-    /// truncated, of an unknown version, of another key or of another Redis type. Each was a miss.
+    /// truncated, of an unknown version, of another key or of another Redis type, or encrypted
+    /// otherwise than it should be. Each was a miss.
     pub fn undecodable(&self) -> u64 {
-        self.shared.undecodable.load(Ordering::Relaxed)
+        self.undecodable_by_reason().map(|(_, count)| count).sum()
+    }
+
+    /// The same by reason. The names may become more, and stay what they are:
+    ///
+    /// | name | what was found |
+    /// |---|---|
+    /// | `foreign` | no record at all |
+    /// | `unknown_version` | a record of another format version |
+    /// | `header`, `payload`, `length`, `compression` | a damaged record, by where it shows |
+    /// | `other_key` | a whole record of another key |
+    /// | `wrong_type` | another Redis type than string |
+    /// | `encrypted` | an encrypted record, and this tier has no keys |
+    /// | `plain` | one that is not encrypted, and this tier reads only what is |
+    /// | `unknown_key` | one encrypted with a key that is not in the ring |
+    /// | `not_authentic` | one that the key it names did not write as it is |
+    /// | `not_llmix` | under a key of llmix, something else |
+    ///
+    /// ```
+    /// let tier = cache_redis::RedisTier::builder("redis://127.0.0.1/")?.build()?;
+    /// assert!(tier.undecodable_by_reason().all(|(_reason, count)| count == 0));
+    /// # Ok::<(), cache_redis::ConfigError>(())
+    /// ```
+    pub fn undecodable_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.shared.undecodable.counted()
     }
 
     /// How many connections are open now. 0 before the first call and while the server is down.
@@ -172,7 +199,7 @@ impl RedisTier {
         self.shared.connections.live()
     }
 
-    fn call(&self) -> Call {
+    pub(crate) fn call(&self) -> Call {
         Call::new(self.shared.limits.command)
     }
 
@@ -202,7 +229,8 @@ impl RedisTier {
             return Ok(Replace { not_after, ..self.tombstone(key, over) });
         };
         let fence = shared.random.fence();
-        let record = record::encode(key, &stored, fence, shared.limits.compress_above)
+        let (compress_above, keys) = (shared.limits.compress_above, shared.keys.as_ref());
+        let record = record::encode(key, &stored, fence, compress_above, keys)
             .map_err(|error| Error::Unencodable { source: error.into() })?;
         Ok(Replace {
             key: *key,
@@ -249,7 +277,7 @@ impl RedisTier {
             Value::ServerError(error) => return Err(errors::from_server(error)),
             other => return Err(errors::unexpected(&other)),
         };
-        let entry = match record::decode(key, &found) {
+        let entry = match record::decode(key, &found, self.shared.keys.as_ref()) {
             Ok(Record::Entry(entry)) => self.shared.skew.to_local(entry),
             Ok(Record::Tombstone) => None,
             Err(reason) => {
@@ -261,8 +289,8 @@ impl RedisTier {
         Ok(Lookup { entry, fence: record::version(&found) })
     }
 
-    fn count_undecodable(&self, key: &CacheKey, reason: Undecodable) {
-        self.shared.undecodable.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_undecodable(&self, key: &CacheKey, reason: Undecodable) {
+        self.shared.undecodable.count(reason);
         tracing::debug!(key = %key.short(), %reason, "stored entry is not readable");
     }
 
@@ -270,7 +298,9 @@ impl RedisTier {
     fn left(&self, header: &Header) -> Option<Duration> {
         let now = self.shared.skew.server_now();
         let left = Skew::left(header.stored_at(), header.expires_at(), now);
-        (!header.is_tombstone() && !left.is_zero()).then_some(left)
+        let is_entry =
+            !header.is_tombstone() && header.may_be_read_with(self.shared.keys.as_ref()).is_ok();
+        (is_entry && !left.is_zero()).then_some(left)
     }
 
     fn was_live(&self, replaced: &Replaced) -> bool {
@@ -286,6 +316,7 @@ impl fmt::Debug for RedisTier {
             .field("names", &self.shared.names)
             .field("open_connections", &self.open_connections())
             .field("limits", &self.shared.limits)
+            .field("keys", &self.shared.keys)
             .finish_non_exhaustive()
     }
 }
@@ -420,6 +451,6 @@ impl RemoteTier for RedisTier {
 }
 
 /// At least 1, because Redis knows no shorter life.
-fn whole_millis(life: Duration) -> u64 {
+pub(crate) fn whole_millis(life: Duration) -> u64 {
     u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1)
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use bytes::Bytes;
 use cache_conformance::{Harness, foreign_bytes_suite, remote_tier_suite};
 use cache_core::RemoteTier;
-use cache_redis::{RedisTier, Tls};
+use cache_redis::{RedisBuilder, RedisTier, Tls};
 use testbed::redis::{self, Certificates, RedisCluster, RedisServer, RedisServerOptions};
 
 /// A server for one case. Without `redis-server` all cases are skipped, which is said once.
@@ -23,15 +23,25 @@ fn server() -> Option<Arc<RedisServer>> {
 }
 
 fn with<T: RemoteTier>(wrap: impl FnOnce(RedisTier) -> T) -> Option<Harness<T>> {
+    built(|builder| wrap(builder.build().expect("valid options")))
+}
+
+fn built<T: RemoteTier>(build: impl FnOnce(RedisBuilder) -> T) -> Option<Harness<T>> {
     let server = server()?;
     let planter = Arc::clone(&server);
-    let harness = Harness::with_own_clock(wrap(common::tier(&server))).keeping(server).plant_with(
-        move |key, bytes: Bytes| {
+    let tier = build(common::builder(&server));
+    let harness =
+        Harness::with_own_clock(tier).keeping(server).plant_with(move |key, bytes: Bytes| {
             let server = Arc::clone(&planter);
             async move { common::plant(&server, &common::name("llmcache", &key), &bytes).await }
-        },
-    );
+        });
     Some(harness)
+}
+
+#[cfg(feature = "encryption")]
+fn encrypted(builder: RedisBuilder) -> RedisTier {
+    let keys = cache_redis::KeyRing::new(cache_redis::KeyId(1), [1; 32]);
+    builder.encrypt(keys).build().expect("valid options")
 }
 
 remote_tier_suite!(plain, with(|tier| tier));
@@ -71,7 +81,7 @@ fn clustered() -> Option<Harness<RedisTier>> {
     Some(harness)
 }
 
-fn encrypted() -> Option<Harness<RedisTier>> {
+fn over_tls() -> Option<Harness<RedisTier>> {
     redis::available()?; // said by `server`
     let certificates = Certificates::generate().expect("certificates can be made");
     let options = RedisServerOptions::default().mutual_tls(&certificates);
@@ -87,4 +97,6 @@ fn encrypted() -> Option<Harness<RedisTier>> {
 
 remote_tier_suite!(in_cluster, clustered());
 foreign_bytes_suite!(foreign_in_cluster, clustered());
-remote_tier_suite!(over_tls, encrypted());
+remote_tier_suite!(in_tls, over_tls());
+#[cfg(feature = "encryption")]
+remote_tier_suite!(encrypted, built(encrypted));

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use cache_core::RemoteTier as _;
 use cache_redis::RedisTier;
-use testbed::redis::{RedisSentinel, RedisSentinelOptions, RedisServerOptions, sentinel_with_or_skip};
+use testbed::redis::{
+    RedisSentinel, RedisSentinelOptions, RedisServerOptions, sentinel_with_or_skip,
+};
 
 use common::{entry, key};
 

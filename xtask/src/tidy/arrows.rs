@@ -25,7 +25,12 @@ const TEST_ONLY: &[&str] = &["cache-conformance", "testbed"];
 /// Knowledge that belongs to few crates: the outside crates that carry it and who may use them.
 const KNOWLEDGE: &[(&str, &[&str], &[&str])] = &[
     ("Redis", &["redis", "deadpool-redis", "fred"], &["cache-redis"]),
-    ("JSON", &["serde_json", "simd-json", "sonic-rs"], &["cache-key", "cache-llm", "cache-dual"]),
+    (
+        "JSON",
+        &["serde_json", "simd-json", "sonic-rs"],
+        // cache-redis: only for its feature `llmix`, whose stored form is a strange one.
+        &["cache-key", "cache-llm", "cache-dual", "cache-redis"],
+    ),
     (
         "HTTP",
         &[

@@ -17,6 +17,10 @@ pub enum ConfigError {
     /// This option is 0, or a time below a millisecond.
     #[error("{0} is too small")]
     Zero(&'static str),
+    /// The key ring has two secrets under this id, so nobody could tell which encrypted an entry.
+    #[cfg(feature = "encryption")]
+    #[error("the key ring has two secrets under the id {0}")]
+    KeyGivenTwice(crate::KeyId),
     /// The client name has a character that Redis does not take.
     #[error("the client name may hold printable ASCII characters only, and no spaces")]
     ClientName,

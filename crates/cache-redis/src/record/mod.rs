@@ -3,7 +3,17 @@
 //! A record is a fixed header of 92 bytes, the tags and the payload. Numbers are little-endian.
 //! Its times are on the server's clock; whoever calls this module has translated them.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod checks;
 mod compress;
+#[cfg(feature = "encryption")]
+pub(crate) mod encrypt;
+#[cfg(not(feature = "encryption"))]
+#[path = "no_encryption.rs"]
+pub(crate) mod encrypt;
+#[cfg(feature = "llmix")]
+pub(crate) mod llmix;
+mod reasons;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +21,9 @@ use bytes::Bytes;
 use cache_core::{
     CacheKey, CodecId, Entry, Fence, Payload, StoredEntry, Tag, TagStamp, Tags, Timestamp,
 };
+
+pub(crate) use self::encrypt::KeyRing;
+pub(crate) use self::reasons::{Reasons, Undecodable};
 
 /// `Î` cut in half: no text in UTF-8 begins like this.
 const MAGIC: [u8; 4] = [0xCE, b'L', b'L', b'C'];
@@ -20,6 +33,8 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const HEADER: usize = 92;
 /// Where the header has the 16 bytes of the fence; scripts know this number.
 pub(crate) const FENCE_AT: usize = 8;
+/// Where the header has the checksum of what follows it.
+const REST_CHECKSUM_AT: usize = HEADER - 8;
 /// Where the header has the checksum of the bytes before it.
 const CHECKSUM_AT: usize = HEADER - 4;
 /// The fence of a value of another Redis type than string.
@@ -29,6 +44,10 @@ pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
 
 const COMPRESSED: u8 = 1;
 const TOMBSTONE: u8 = 2;
+const ENCRYPTED: u8 = 4;
+const COMPRESSED_AND_ENCRYPTED: u8 = COMPRESSED | ENCRYPTED;
+/// What encryption adds to a payload: the id of its key and a nonce before it, a tag behind it.
+const SEAL: usize = 8 + 24 + 16;
 /// Bytes of one tag with its stamp.
 const TAG: usize = 32;
 
@@ -41,31 +60,25 @@ pub(crate) enum Record {
     Tombstone,
 }
 
-/// Why bytes are not a record that this version reads.
+/// Why an entry cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Undecodable {
-    #[error("it does not begin as a record does")]
-    Foreign,
-    #[error("its format version is {0}, not {VERSION}")]
-    UnknownVersion(u8),
-    #[error("its header is damaged")]
-    Header,
-    #[error("it was stored under another key")]
-    OtherKey,
-    #[error("it was cut short or extended")]
-    Length,
-    #[error("its payload is damaged")]
-    Payload,
-    #[error("its payload does not decompress to the length it declares")]
-    Compression,
-    #[error("it is of another Redis type than string")]
-    WrongType,
+pub(crate) enum Unencodable {
+    /// The payload is longer than [`MAX_PAYLOAD`], or there are more tags than the header counts.
+    #[error("the value is longer than a record can be")]
+    TooLong,
+    #[cfg(feature = "encryption")]
+    #[error("no key was chosen to encrypt it with")]
+    NoKey,
+    #[cfg(feature = "encryption")]
+    #[error("the key {0} that was chosen for it is not in the key ring")]
+    UnknownKey(encrypt::KeyId),
+    #[cfg(feature = "encryption")]
+    #[error("the system gave no random bytes to encrypt it with")]
+    NoRandomness,
+    #[cfg(feature = "llmix")]
+    #[error("llmix entries hold {0}")]
+    NotLlmix(&'static str),
 }
-
-/// The payload is longer than [`MAX_PAYLOAD`], or there are more tags than the header can count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value is longer than a record can be")]
-pub(crate) struct TooLong;
 
 /// The times and kind of a record: what its header alone can tell.
 #[derive(Clone, Copy, Debug)]
@@ -79,31 +92,38 @@ pub(crate) struct Header {
     tags: usize,
     stored_length: usize,
     payload_length: usize,
-    payload_checksum: u32,
+    rest_checksum: u32,
 }
 
-/// The record of `entry` under `key`, compressed if its payload is longer than `compress_above` and gets
-/// smaller by it.
+/// The record of `entry` under `key`, compressed if its payload is longer than `compress_above` and
+/// gets smaller by it, and encrypted if there are keys.
 pub(crate) fn encode(
     key: &CacheKey,
     entry: &StoredEntry,
     fence: Fence,
     compress_above: Option<usize>,
-) -> Result<Vec<u8>, TooLong> {
+    keys: Option<&KeyRing>,
+) -> Result<Vec<u8>, Unencodable> {
     let plain: &[u8] = &entry.value.bytes;
     if plain.len() > MAX_PAYLOAD {
-        return Err(TooLong);
+        return Err(Unencodable::TooLong);
     }
+    let sealer = keys.map(|keys| keys.sealer(key, &entry.tags)).transpose()?;
+    // Before encryption: nothing that is encrypted gets shorter.
     let compressed = compress_above
         .filter(|&threshold| plain.len() > threshold)
         .and_then(|_| compress::shorter(plain));
-    let stored = compressed.as_deref().unwrap_or(plain);
+    let payload = compressed.as_deref().unwrap_or(plain);
+    let stored_length = payload.len() + if sealer.is_some() { SEAL } else { 0 };
     let tags = entry.tags.as_slice();
-    let tag_count = u32::try_from(tags.len()).map_err(|_| TooLong)?;
+    let tag_count = u32::try_from(tags.len()).map_err(|_| Unencodable::TooLong)?;
 
-    let mut record = Vec::with_capacity(HEADER + tags.len() * TAG + stored.len());
+    let mut flags = if compressed.is_some() { COMPRESSED } else { 0 };
+    if sealer.is_some() {
+        flags |= ENCRYPTED;
+    }
+    let mut record = Vec::with_capacity(HEADER + tags.len() * TAG + stored_length);
     record.extend_from_slice(&MAGIC);
-    let flags = if compressed.is_some() { COMPRESSED } else { 0 };
     record.extend_from_slice(&[VERSION, entry.value.codec.0, flags, 0]);
     record.extend_from_slice(&fence.0);
     record.extend_from_slice(mark(key));
@@ -111,25 +131,23 @@ pub(crate) fn encode(
         record.extend_from_slice(&time.as_unix_millis().to_le_bytes());
     }
     record.extend_from_slice(&entry.weight.to_le_bytes());
-    for length in [tag_count, length(stored), length(plain)] {
+    for length in [tag_count, length(stored_length), length(plain.len())] {
         record.extend_from_slice(&length.to_le_bytes());
     }
-    let mut checksum = crc32fast::Hasher::new();
-    for tag in tags {
-        checksum.update(&tag.tag.0);
-        checksum.update(&tag.stamp);
-    }
-    checksum.update(stored);
-    seal(&mut record, checksum.finalize());
+    record.resize(HEADER, 0); // for the checksums
     for tag in tags {
         record.extend_from_slice(&tag.tag.0);
         record.extend_from_slice(&tag.stamp);
     }
-    record.extend_from_slice(stored);
+    match sealer {
+        Some(sealer) => sealer.seal(key, payload, &mut record)?,
+        None => record.extend_from_slice(payload),
+    }
+    put_checksums(&mut record);
     Ok(record)
 }
 
-/// The record that remembers a removal of `key` at `now` until `until`.
+/// The record that remembers a removal of `key` at `now` until `until`. It has nothing to encrypt.
 pub(crate) fn encode_tombstone(
     key: &CacheKey,
     fence: Fence,
@@ -144,21 +162,22 @@ pub(crate) fn encode_tombstone(
     for time in [now, until, until] {
         record.extend_from_slice(&time.as_unix_millis().to_le_bytes());
     }
-    record.extend_from_slice(&[0; 8 + 3 * 4]); // weight, tags, lengths
-    seal(&mut record, crc32fast::hash(&[]));
+    record.resize(HEADER, 0); // weight, tags, lengths; and for the checksums
+    put_checksums(&mut record);
     record
 }
 
-/// Completes a header: the checksum of what follows it, then its own.
-fn seal(header: &mut Vec<u8>, of_the_rest: u32) {
-    header.extend_from_slice(&of_the_rest.to_le_bytes());
-    let own = crc32fast::hash(header);
-    header.extend_from_slice(&own.to_le_bytes());
+/// Completes a record: the checksum of what follows the header, then the header's own.
+fn put_checksums(record: &mut [u8]) {
+    let rest = crc32fast::hash(&record[HEADER..]);
+    record[REST_CHECKSUM_AT..CHECKSUM_AT].copy_from_slice(&rest.to_le_bytes());
+    let own = crc32fast::hash(&record[..CHECKSUM_AT]);
+    record[CHECKSUM_AT..HEADER].copy_from_slice(&own.to_le_bytes());
 }
 
 /// Lengths were compared with [`MAX_PAYLOAD`] before.
-fn length(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).expect("a payload is at most 64 MiB")
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a payload is at most 64 MiB")
 }
 
 /// What binds a record to its key, so that one which got under another key, or came in reply to
@@ -168,24 +187,32 @@ fn mark(key: &CacheKey) -> &[u8; 16] {
     key.as_bytes().first_chunk().expect("16 of 32 bytes")
 }
 
-/// Reads the record of `key`. An uncompressed payload is not copied.
-pub(crate) fn decode(key: &CacheKey, record: &Bytes) -> Result<Record, Undecodable> {
+/// Reads the record of `key`. A payload that is neither compressed nor encrypted is not copied.
+pub(crate) fn decode(
+    key: &CacheKey,
+    record: &Bytes,
+    keys: Option<&KeyRing>,
+) -> Result<Record, Undecodable> {
     let header = Header::read(key, record)?;
     let tags_end = HEADER + header.tags * TAG;
     if record.len() != tags_end + header.stored_length {
         return Err(Undecodable::Length);
     }
-    if crc32fast::hash(&record[HEADER..]) != header.payload_checksum {
+    if crc32fast::hash(&record[HEADER..]) != header.rest_checksum {
         return Err(Undecodable::Payload);
     }
     if header.is_tombstone() {
         return Ok(Record::Tombstone);
     }
-    let stored = record.slice(tags_end..);
+    header.may_be_read_with(keys)?;
+    let payload = match keys {
+        Some(keys) if header.is_encrypted() => Bytes::from(keys.open(key, record, tags_end)?),
+        _ => record.slice(tags_end..),
+    };
     let bytes = if header.flags & COMPRESSED == 0 {
-        stored
+        payload
     } else {
-        compress::expand(&stored, header.payload_length).ok_or(Undecodable::Compression)?
+        compress::expand(&payload, header.payload_length).ok_or(Undecodable::Compression)?
     };
     Ok(Record::Entry(Entry {
         value: Payload { codec: header.codec, bytes },
@@ -223,7 +250,7 @@ impl Header {
             tags: u32_at(head, 72) as usize,
             stored_length: u32_at(head, 76) as usize,
             payload_length: u32_at(head, 80) as usize,
-            payload_checksum: u32_at(head, 84),
+            rest_checksum: u32_at(head, REST_CHECKSUM_AT),
         };
         header.checked(head[7])
     }
@@ -233,6 +260,10 @@ impl Header {
             0 => self.stored_length == self.payload_length,
             COMPRESSED => self.stored_length < self.payload_length,
             TOMBSTONE => self.stored_length + self.payload_length + self.tags == 0,
+            ENCRYPTED => self.stored_length == self.payload_length + SEAL,
+            COMPRESSED_AND_ENCRYPTED => {
+                (SEAL..self.payload_length + SEAL).contains(&self.stored_length)
+            }
             _ => false,
         };
         let in_order = self.stored_at <= self.expires_at && self.fresh_until <= self.expires_at;
@@ -246,6 +277,20 @@ impl Header {
     /// Whether it remembers a removal.
     pub(crate) const fn is_tombstone(&self) -> bool {
         self.flags == TOMBSTONE
+    }
+
+    const fn is_encrypted(&self) -> bool {
+        self.flags & ENCRYPTED != 0
+    }
+
+    /// Whether who has these keys, or none, reads such records at all. Not whether one of the keys
+    /// fits, which the header does not tell.
+    pub(crate) fn may_be_read_with(&self, keys: Option<&KeyRing>) -> Result<(), Undecodable> {
+        match keys {
+            None if self.is_encrypted() => Err(Undecodable::Encrypted),
+            Some(keys) if !self.is_encrypted() && !keys.accepts_plain() => Err(Undecodable::Plain),
+            _ => Ok(()),
+        }
     }
 
     /// When its value was stored, on the server's clock.

@@ -5,6 +5,11 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+#[cfg(feature = "encryption")]
+mod encrypted;
+mod mutated;
+
+use super::checks::reseal;
 use super::*;
 
 const FENCE: Fence = Fence([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
@@ -60,7 +65,7 @@ fn kept() -> [(&'static str, &'static [u8], Record); 6] {
 fn kept_entries_are_read_for_ever() {
     for (name, bytes, record) in kept() {
         let bytes = Bytes::from_static(bytes);
-        assert_eq!(decode(&KEY, &bytes), Ok(record), "{name}");
+        assert_eq!(decode(&KEY, &bytes, None), Ok(record), "{name}");
         assert_eq!(version(&bytes), FENCE, "{name}");
     }
 }
@@ -71,11 +76,20 @@ fn entries_are_written_as_the_kept_ones_were() {
     for (name, bytes, record) in kept() {
         let written = match record {
             Record::Entry(_) if name == "compressed.bin" => continue,
-            Record::Entry(entry) => encode(&KEY, &entry, FENCE, None).unwrap(),
+            Record::Entry(entry) => encode(&KEY, &entry, FENCE, None, None).unwrap(),
             Record::Tombstone => encode_tombstone(&KEY, FENCE, hour(0), hour(2)),
         };
         assert_eq!(written, bytes, "{name}");
     }
+}
+
+/// Without keys an encrypted entry is a miss that says why, with the feature and without.
+#[test]
+fn encrypted_entries_are_misses_without_keys() {
+    let bytes = Bytes::from_static(include_bytes!("../../tests/entries/v1/encrypted.bin"));
+    assert_eq!(decode(&KEY, &bytes, None), Err(Undecodable::Encrypted));
+    let header = Header::read(&KEY, &bytes).unwrap();
+    assert_eq!(header.may_be_read_with(None), Err(Undecodable::Encrypted));
 }
 
 /// A record is of one key: whole and undamaged, under another key it is not an entry.
@@ -84,7 +98,7 @@ fn records_are_bound_to_their_keys() {
     let other = CacheKey::from_text("other");
     for (name, bytes, _) in kept() {
         let bytes = Bytes::from_static(bytes);
-        assert_eq!(decode(&other, &bytes), Err(Undecodable::OtherKey), "{name}");
+        assert_eq!(decode(&other, &bytes, None), Err(Undecodable::OtherKey), "{name}");
         assert!(matches!(Header::read(&other, &bytes), Err(Undecodable::OtherKey)), "{name}");
     }
 }
@@ -93,21 +107,22 @@ fn records_are_bound_to_their_keys() {
 #[test]
 fn compression_never_makes_longer() {
     let text = entry(0, vec![b'x'; 5_000], 0, 0);
-    let above = |threshold| encode(&KEY, &text, FENCE, threshold).unwrap().len();
+    let above = |threshold| encode(&KEY, &text, FENCE, threshold, None).unwrap().len();
     assert_eq!(above(None), HEADER + 5_000);
     assert_eq!(above(Some(5_000)), HEADER + 5_000);
     assert!(above(Some(4_999)) < HEADER + 100);
     let dense = zstd::bulk::compress(&(0..=255).collect::<Vec<u8>>().repeat(7), 19).unwrap();
     let length = dense.len();
-    let record = encode(&KEY, &entry(0, dense, 0, 0), FENCE, Some(0)).unwrap();
+    let record = encode(&KEY, &entry(0, dense, 0, 0), FENCE, Some(0), None).unwrap();
     assert_eq!(record.len(), HEADER + length);
 }
 
 /// The payload of an uncompressed record is a view into what came from the network.
 #[test]
 fn decoding_copies_no_payload() {
-    let record = Bytes::from(encode(&KEY, &entry(0, vec![7; 2_048], 0, 2), FENCE, None).unwrap());
-    let Ok(Record::Entry(read)) = decode(&KEY, &record) else { panic!("an entry") };
+    let record =
+        Bytes::from(encode(&KEY, &entry(0, vec![7; 2_048], 0, 2), FENCE, None, None).unwrap());
+    let Ok(Record::Entry(read)) = decode(&KEY, &record, None) else { panic!("an entry") };
     assert_eq!(read.value.bytes.as_ptr(), record[HEADER + 2 * TAG..].as_ptr());
 }
 
@@ -115,7 +130,7 @@ fn decoding_copies_no_payload() {
 /// for it.
 #[test]
 fn decompression_is_bounded() {
-    let mut bomb = encode(&KEY, &entry(0, vec![0; 1 << 20], 0, 0), FENCE, Some(0)).unwrap();
+    let mut bomb = encode(&KEY, &entry(0, vec![0; 1 << 20], 0, 0), FENCE, Some(0), None).unwrap();
     for (claim, expected) in [
         (MAX_PAYLOAD + 1, Undecodable::Header),
         (MAX_PAYLOAD, Undecodable::Compression), // longer than what is in it
@@ -123,14 +138,14 @@ fn decompression_is_bounded() {
     ] {
         bomb[80..84].copy_from_slice(&u32::try_from(claim).unwrap().to_le_bytes());
         reseal(&mut bomb);
-        assert_eq!(decode(&KEY, &Bytes::from(bomb.clone())), Err(expected), "{claim}");
+        assert_eq!(decode(&KEY, &Bytes::from(bomb.clone()), None), Err(expected), "{claim}");
     }
 }
 
 #[test]
 fn too_long_is_an_error() {
     let long = entry(0, vec![0; MAX_PAYLOAD + 1], 0, 0);
-    assert_eq!(encode(&KEY, &long, FENCE, Some(0)), Err(TooLong));
+    assert_eq!(encode(&KEY, &long, FENCE, Some(0), None), Err(Unencodable::TooLong));
 }
 
 /// What is not ours has the first bytes of its SHA-1 as its version, as scripts compute it.
@@ -139,12 +154,6 @@ fn the_version_of_foreign_bytes_is_their_digest() {
     let expected = *b"\xda\x39\xa3\xee\x5e\x6b\x4b\x0d\x32\x55\xbf\xef\x95\x60\x18\x90";
     assert_eq!(version(b""), Fence(expected));
     assert_ne!(version(b"a"), version(b"b"));
-}
-
-/// Makes the checksum of a header right again.
-fn reseal(record: &mut [u8]) {
-    let checksum = crc32fast::hash(&record[..CHECKSUM_AT]).to_le_bytes();
-    record[CHECKSUM_AT..HEADER].copy_from_slice(&checksum);
 }
 
 #[derive(Clone, Debug)]
@@ -197,9 +206,9 @@ proptest! {
         fence in any::<[u8; 16]>(),
         threshold in prop::option::of(0..2_000_usize),
     ) {
-        let record = Bytes::from(encode(&KEY, &entry, Fence(fence), threshold).unwrap());
+        let record = Bytes::from(encode(&KEY, &entry, Fence(fence), threshold, None).unwrap());
         prop_assert_eq!(version(&record), Fence(fence));
-        prop_assert_eq!(decode(&KEY, &record), Ok(Record::Entry(entry)));
+        prop_assert_eq!(decode(&KEY, &record, None), Ok(Record::Entry(entry)));
     }
 
     /// A29: a record that was changed anywhere is never taken for an entry.
@@ -209,13 +218,13 @@ proptest! {
         threshold in prop::option::of(0..2_000_usize),
         mutations in vec(mutation(), 1..4),
     ) {
-        let record = encode(&KEY, &entry, FENCE, threshold).unwrap();
+        let record = encode(&KEY, &entry, FENCE, threshold, None).unwrap();
         let mut changed = record.clone();
         for mutation in &mutations {
             mutation.apply(&mut changed);
         }
         prop_assume!(changed != record);
-        prop_assert!(decode(&KEY, &Bytes::from(changed)).is_err());
+        prop_assert!(decode(&KEY, &Bytes::from(changed), None).is_err());
     }
 
     /// Whatever a header says under a right checksum, reading it ends without a panic and within
@@ -227,12 +236,12 @@ proptest! {
         from in 5..CHECKSUM_AT,
         length in 1..CHECKSUM_AT,
     ) {
-        let mut record = encode(&KEY, &entry, FENCE, Some(0)).unwrap();
+        let mut record = encode(&KEY, &entry, FENCE, Some(0), None).unwrap();
         let to = (from + length).min(CHECKSUM_AT);
         record[from..to].copy_from_slice(&header[from..to]);
         reseal(&mut record);
         let record = Bytes::from(record);
-        if let Ok(Record::Entry(read)) = decode(&KEY, &record) {
+        if let Ok(Record::Entry(read)) = decode(&KEY, &record, None) {
             prop_assert!(read.stored_at <= read.expires_at && read.fresh_until <= read.expires_at);
             prop_assert!(read.value.bytes.len() <= MAX_PAYLOAD);
         }
@@ -241,7 +250,7 @@ proptest! {
 
     #[test]
     fn foreign_bytes_are_no_record(bytes in vec(any::<u8>(), 0..200)) {
-        prop_assert!(decode(&KEY, &Bytes::from(bytes.clone())).is_err());
+        prop_assert!(decode(&KEY, &Bytes::from(bytes.clone()), None).is_err());
         version(&bytes);
     }
 }
