@@ -12,6 +12,7 @@ use cache_core::{
 };
 use redis::{Cmd, Pipeline, Value};
 
+use crate::bus::{BusOptions, RedisBus};
 use crate::config::{ConfigError, RedisBuilder};
 use crate::connections::{Call, Connections, Via};
 use crate::errors;
@@ -53,6 +54,7 @@ struct Shared {
     skew: Arc<Skew>,
     random: Arc<Random>,
     limits: Limits,
+    bus: BusOptions,
     undecodable: AtomicU64,
 }
 
@@ -81,6 +83,7 @@ impl RedisTier {
         skew: Arc<Skew>,
         random: Arc<Random>,
         limits: Limits,
+        bus: BusOptions,
     ) -> Self {
         let shared = Shared {
             connections: Arc::new(connections),
@@ -88,9 +91,34 @@ impl RedisTier {
             skew,
             random,
             limits,
+            bus,
             undecodable: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// A bus to the other instances that share this tier's server and prefix. It publishes over the
+    /// tier's connections and within its limits, and keeps them open as a clone of the tier does.
+    ///
+    /// Each call makes another instance, which hears what the others publish, those of this process
+    /// included: one for each cache in memory.
+    ///
+    /// ```no_run
+    /// use cache_core::{Invalidation, InvalidationBus};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tier = cache_redis::RedisTier::builder("redis://127.0.0.1/")?.build()?;
+    /// tier.bus().publish(Invalidation::All).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn bus(&self) -> RedisBus {
+        let shared = &self.shared;
+        RedisBus::new(
+            &shared.bus,
+            Arc::clone(&shared.connections),
+            Arc::clone(&shared.random),
+            shared.limits.command,
+        )
     }
 
     /// How many reads have found something that is no entry of this format: foreign, damaged,
