@@ -265,7 +265,8 @@ mod tests {
     fn message(sender: u8, number: u64) -> Heard {
         let subject = Subject::Invalidation(Invalidation::All);
         let sender = Sender([sender; 16]);
-        let message = Message { sender, number, sent: 0, interval: INTERVAL, subject };
+        let idle = Duration::from_secs(60);
+        let message = Message { sender, number, sent: 0, interval: INTERVAL, idle, subject };
         Heard::Message(message.encode())
     }
 
@@ -297,8 +298,7 @@ mod tests {
         let (next, mut fresh) = listening(&inbox).await;
         inbox.hear(line, message(1, 99)); // the old line, late
         inbox.hear(next, message(1, 2));
-        for expected in
-            [Invalidation::All, Invalidation::Gap, Invalidation::Gap, Invalidation::All]
+        for expected in [Invalidation::All, Invalidation::Gap, Invalidation::Gap, Invalidation::All]
         {
             assert_eq!(stream.next().await, Some(expected));
         }

@@ -24,23 +24,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Listens for as long as `owner` lives.
 pub(super) async fn keep(owner: Weak<Shared>) {
     let mut failures = 0;
-    while let Some(link) = Link::of(&owner) {
+    while let Some(needs) = Needs::of(&owner) {
         let Some(line) = owner.upgrade().map(|owner| owner.inbox.next_line()) else { return };
-        match link.listen(line).await {
+        match needs.listen(line).await {
             Ok(connection) => {
                 if !announce(&owner, failures) {
                     return;
                 }
                 failures = 0;
                 let again = Instant::now() + FIRST_PAUSE;
-                watch(&owner, &link, line, &connection).await;
+                watch(&owner, &needs, line, &connection).await;
                 drop(connection);
                 // A server that accepts and then hangs up would make it a loop without a pause.
                 sleep_until(again).await;
             }
             Err(error) => {
                 report(&owner, line, error);
-                sleep(link.pause(failures)).await;
+                sleep(needs.pause(failures)).await;
                 failures += 1;
             }
         }
@@ -48,7 +48,7 @@ pub(super) async fn keep(owner: Weak<Shared>) {
 }
 
 /// What an attempt needs of the bus, without keeping the bus alive.
-struct Link {
+struct Needs {
     line: Line,
     inbox: Weak<Inbox>,
     ended: Arc<Notify>,
@@ -57,7 +57,7 @@ struct Link {
     random: Arc<Random>,
 }
 
-impl Link {
+impl Needs {
     fn of(owner: &Weak<Shared>) -> Option<Self> {
         let owner = owner.upgrade()?;
         let voice = owner.outbox.voice();
@@ -103,16 +103,16 @@ fn announce(owner: &Weak<Shared>, failures: u32) -> bool {
 
 /// Returns when `line` brings nothing any more: it ended, does not answer, or does not bring what we
 /// know to be on the channel.
-async fn watch(owner: &Weak<Shared>, link: &Link, line: u64, connection: &MultiplexedConnection) {
+async fn watch(owner: &Weak<Shared>, needs: &Needs, line: u64, connection: &MultiplexedConnection) {
     loop {
         // Timing out is as good a reason to look as being told.
-        let _ = timeout(link.heartbeat, link.ended.notified()).await;
-        match link.inbox.upgrade() {
+        let _ = timeout(needs.heartbeat, needs.ended.notified()).await;
+        match needs.inbox.upgrade() {
             Some(inbox) if inbox.hears(line) => {}
             _ => return,
         }
         // With the wait before, it is given up after the intervals that anyone is given.
-        let answer = timeout(link.heartbeat * (PATIENCE - 1), line::ping(connection)).await;
+        let answer = timeout(needs.heartbeat * (PATIENCE - 1), line::ping(connection)).await;
         let Some(owner) = owner.upgrade() else { return };
         if !matches!(answer, Ok(Ok(()))) || owner.outbox.voice().echo.missing() >= PATIENCE {
             tracing::warn!(bus = ?*owner, "the bus is silent");

@@ -10,7 +10,7 @@ const MAGIC: [u8; 4] = [0xCE, 0x4C, 0x4C, 0x42];
 /// The version of everything below, and of the channel's name.
 pub(super) const VERSION: u8 = 1;
 /// Bytes before the subject.
-const HEADER: usize = 44;
+const HEADER: usize = 48;
 
 const KEY: u8 = 1;
 const TAG: u8 = 2;
@@ -40,6 +40,8 @@ pub(super) struct Message {
     pub(super) sent: u64,
     /// How often the sender makes itself heard at least.
     pub(super) interval: Duration,
+    /// How long before this was sent the last number before it was used, in whole milliseconds.
+    pub(super) idle: Duration,
     pub(super) subject: Subject,
 }
 
@@ -89,14 +91,14 @@ impl Message {
             Subject::Heartbeat => HEARTBEAT,
             Subject::Farewell => FAREWELL,
         };
-        let millis = u32::try_from(self.interval.as_millis()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(HEADER + 32);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[VERSION, kind, 0, 0]);
         bytes.extend_from_slice(&self.sender.0);
         bytes.extend_from_slice(&self.number.to_le_bytes());
         bytes.extend_from_slice(&self.sent.to_le_bytes());
-        bytes.extend_from_slice(&millis.to_le_bytes());
+        bytes.extend_from_slice(&millis(self.interval).to_le_bytes());
+        bytes.extend_from_slice(&millis(self.idle).to_le_bytes());
         match self.subject {
             Subject::Invalidation(Invalidation::Key(key)) => bytes.extend(key.as_bytes()),
             Subject::Invalidation(Invalidation::Tag(tag)) => bytes.extend(tag.0),
@@ -116,7 +118,8 @@ impl Message {
         let (sender, rest) = rest.split_first_chunk().ok_or(Unreadable::Malformed)?;
         let (number, rest) = rest.split_first_chunk().ok_or(Unreadable::Malformed)?;
         let (sent, rest) = rest.split_first_chunk().ok_or(Unreadable::Malformed)?;
-        let (millis, subject) = rest.split_first_chunk().ok_or(Unreadable::Malformed)?;
+        let (interval, rest) = rest.split_first_chunk().ok_or(Unreadable::Malformed)?;
+        let (idle, subject) = rest.split_first_chunk().ok_or(Unreadable::Malformed)?;
         let number = u64::from_le_bytes(*number);
         let subject = match (kind, subject.len()) {
             (KEY, 32) => {
@@ -142,10 +145,15 @@ impl Message {
             sender: Sender(*sender),
             number,
             sent: u64::from_le_bytes(*sent),
-            interval: Duration::from_millis(u32::from_le_bytes(*millis).into()),
+            interval: Duration::from_millis(u32::from_le_bytes(*interval).into()),
+            idle: Duration::from_millis(u32::from_le_bytes(*idle).into()),
             subject,
         })
     }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -156,7 +164,7 @@ mod tests {
 
     /// A change of these bytes is a new version: the page and its readers hold it against us.
     const PINNED: &str = "ce4c4c42 01 01 0000 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf \
-        0807060504030201 1817161514131211 e8030000 \
+        0807060504030201 1817161514131211 e8030000 40e20100 \
         c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0";
 
     fn message(subject: Subject) -> Message {
@@ -165,6 +173,7 @@ mod tests {
             number: 0x0102_0304_0506_0708,
             sent: 0x1112_1314_1516_1718,
             interval: Duration::from_secs(1),
+            idle: Duration::from_millis(123_456),
             subject,
         }
     }
@@ -182,9 +191,11 @@ mod tests {
 
     #[test]
     fn the_bytes_are_pinned() {
-        let bytes = message(subjects()[0]).encode();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, PINNED.replace(' ', ""));
+        let hex = PINNED.replace(' ', "");
+        let bytes: Vec<_> = (0..hex.len() / 2)
+            .map(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap())
+            .collect();
+        assert_eq!(message(subjects()[0]).encode(), bytes);
         let page = include_str!("../../../../docs/bus-format.md");
         assert!(page.contains(&hex), "docs/bus-format.md shows another example");
     }

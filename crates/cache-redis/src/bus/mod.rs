@@ -96,7 +96,7 @@ impl RedisBus {
             limit,
             heartbeat: options.heartbeat,
             echo,
-            last: AtomicU64::new(0),
+            numbers: Mutex::default(),
             published: AtomicU64::new(0),
             beat: Notify::new(),
         };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::{CacheKey, Error, Invalidation, Result};
@@ -41,11 +41,17 @@ pub(super) struct Voice {
     pub(super) limit: Duration,
     pub(super) heartbeat: Duration,
     pub(super) echo: Arc<Echo>,
-    /// The last number that was used.
-    pub(super) last: AtomicU64,
+    pub(super) numbers: Mutex<Numbers>,
     pub(super) published: AtomicU64,
     /// Asks for a heartbeat now.
     pub(super) beat: Notify,
+}
+
+/// The last number that was used, and when, in microseconds since the bus began.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    last: u64,
+    used: u64,
 }
 
 /// Something to publish, and who waits for it.
@@ -60,15 +66,15 @@ pub(super) struct Job {
 struct Number(Option<Arc<Voice>>);
 
 impl Number {
-    fn take(mut self) -> u64 {
-        self.0.take().map_or(0, |voice| voice.use_number())
+    fn forget(mut self) {
+        self.0 = None;
     }
 }
 
 impl Drop for Number {
     fn drop(&mut self) {
         if let Some(voice) = self.0.take() {
-            voice.use_number();
+            voice.skip_number();
         }
     }
 }
@@ -136,7 +142,8 @@ impl Voice {
         let mut bytes = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
         for Job { message, number, reply } in batch.drain(..) {
-            bytes.push(self.encode(number.take(), Subject::Invalidation(message)));
+            number.forget(); // `encode_next` uses it
+            bytes.push(self.encode_next(message));
             waiting.push(reply);
         }
         // Who does not wait any more makes no difference: an error means just that.
@@ -158,11 +165,11 @@ impl Voice {
 
     /// Says up to which number everything was sent. If that fails, the next one says it too.
     async fn announce(&self, subject: Subject) {
-        let bytes = self.encode(self.last.load(Ordering::Acquire), subject);
-        if let Ok(replies) = self.exchange(&[bytes]).await {
-            if replies.into_iter().all(|reply| taken(reply).is_ok()) {
-                self.echo.expect();
-            }
+        let bytes = self.encode_last(subject);
+        if let Ok(replies) = self.exchange(&[bytes]).await
+            && replies.into_iter().all(|reply| taken(reply).is_ok())
+        {
+            self.echo.expect();
         }
     }
 
@@ -180,14 +187,36 @@ impl Voice {
         CacheKey::from_digest(digest)
     }
 
-    fn encode(&self, number: u64, subject: Subject) -> Vec<u8> {
-        let (sender, interval) = (self.me, self.heartbeat);
-        Message { sender, number, sent: self.echo.now(), interval, subject }.encode()
+    /// An invalidation, under a number of its own.
+    fn encode_next(&self, message: Invalidation) -> Vec<u8> {
+        let mut numbers = self.numbers();
+        let sent = self.echo.now();
+        let idle = sent - numbers.used;
+        *numbers = Numbers { last: numbers.last + 1, used: sent };
+        self.encode(numbers.last, sent, idle, Subject::Invalidation(message))
     }
 
-    fn use_number(&self) -> u64 {
-        // Pairs with the load in `announce`: a heartbeat counts every number that was given up.
-        self.last.fetch_add(1, Ordering::AcqRel) + 1
+    /// What has no number of its own.
+    fn encode_last(&self, subject: Subject) -> Vec<u8> {
+        let numbers = self.numbers();
+        let sent = self.echo.now();
+        self.encode(numbers.last, sent, sent - numbers.used, subject)
+    }
+
+    fn encode(&self, number: u64, sent: u64, idle: u64, subject: Subject) -> Vec<u8> {
+        let (sender, interval) = (self.me, self.heartbeat);
+        let idle = Duration::from_micros(idle);
+        Message { sender, number, sent, interval, idle, subject }.encode()
+    }
+
+    /// Uses a number for nothing.
+    fn skip_number(&self) {
+        let mut numbers = self.numbers();
+        *numbers = Numbers { last: numbers.last + 1, used: self.echo.now() };
+    }
+
+    fn numbers(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -47,28 +47,24 @@ pub(super) enum Order {
 impl Senders {
     /// Notes that `message` was heard at `now` by somebody who listens since `since`.
     pub(super) fn note(&mut self, message: &Message, now: Instant, since: Instant) -> Order {
-        let Message { sender, number, interval, subject, .. } = *message;
+        let Message { sender, number, interval, idle, subject, .. } = *message;
         // How many numbers were used before this message was sent.
         let before = match subject {
             Subject::Invalidation(_) => number.saturating_sub(1),
             Subject::Heartbeat | Subject::Farewell => number,
         };
-        let order = match self.known.get_mut(&sender) {
+        let is_next = match self.known.get_mut(&sender) {
             Some(known) if before < known.last => {
                 known.heard = now;
                 return Order::Old;
             }
-            Some(known) if before == known.last => Order::Next,
-            Some(_) => Order::AfterGap,
-            // Who has said nothing before has nothing missing. Who was here before us is heard
-            // within its interval, and what it said by then was said before we listened. Anyone
-            // else said something in our time that we did not hear.
-            None if before == 0 => Order::Next,
-            None if now.saturating_duration_since(since) <= interval.saturating_mul(PATIENCE) => {
-                Order::Next
-            }
-            None => Order::AfterGap,
+            Some(known) => before == known.last,
+            // Who has said nothing before has nothing missing, and who has said nothing since we
+            // listen has nothing missing for us. The message was under way for a time that nobody
+            // knows: it makes what was said before appear later, and never earlier.
+            None => before == 0 || now.checked_sub(idle).is_none_or(|said| said < since),
         };
+        let order = if is_next { Order::Next } else { Order::AfterGap };
         if subject == Subject::Farewell {
             self.known.remove(&sender);
             return order;
@@ -109,7 +105,8 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(1);
 
     fn message(sender: u8, number: u64, subject: Subject) -> Message {
-        Message { sender: Sender([sender; 16]), number, sent: 0, interval: INTERVAL, subject }
+        let (sender, idle) = (Sender([sender; 16]), Duration::ZERO);
+        Message { sender, number, sent: 0, interval: INTERVAL, idle, subject }
     }
 
     fn said(sender: u8, number: u64) -> Message {
@@ -152,15 +149,18 @@ mod tests {
     #[test]
     fn strangers_were_here_before_us_or_have_a_gap() {
         let since = Instant::now();
-        let (soon, later) = (since + INTERVAL, since + 4 * INTERVAL);
-        for (stranger, now, order) in [
-            (said(1, 9), soon, Order::Next),
-            (beat(1, 9), soon, Order::Next),
-            (said(1, 9), later, Order::AfterGap),
-            (beat(1, 9), later, Order::AfterGap),
-            (said(1, 1), later, Order::Next),
-            (beat(1, 0), later, Order::Next),
+        let now = since + 9 * INTERVAL;
+        for (stranger, intervals, order) in [
+            (said(1, 9), 0, Order::AfterGap),
+            (said(1, 9), 8, Order::AfterGap),
+            (said(1, 9), 10, Order::Next),
+            (beat(1, 9), 8, Order::AfterGap),
+            (beat(1, 9), 10, Order::Next),
+            (beat(1, 9), u32::MAX / 1_000, Order::Next),
+            (said(1, 1), 0, Order::Next),
+            (beat(1, 0), 0, Order::Next),
         ] {
+            let stranger = Message { idle: intervals * INTERVAL, ..stranger };
             assert_eq!(Senders::default().note(&stranger, now, since), order, "{stranger:?}");
         }
     }
@@ -208,6 +208,31 @@ mod tests {
     }
 
     proptest! {
+        /// Whenever somebody begins to listen: of what is said from then on nothing is missing in
+        /// silence at the first meeting, however long messages are under way.
+        #[test]
+        fn nothing_is_missing_at_the_first_meeting(
+            pauses in prop::collection::vec(1..50_u64, 2..20),
+            begins in 0..400_u64,
+            way in 0..30_u64,
+        ) {
+            let zero = Instant::now();
+            let at = |millis| zero + Duration::from_millis(millis);
+            let mut sent = 0;
+            for (number, pause) in (1..).zip(pauses) {
+                let before = sent;
+                sent += pause;
+                let first = Message { idle: Duration::from_millis(pause), ..said(1, number) };
+                let order = Senders::default().note(&first, at(sent + way), at(begins));
+                if number > 1 && before >= begins {
+                    prop_assert_eq!(order, Order::AfterGap, "{} was said at {}", number - 1, before);
+                }
+                if before + way < begins {
+                    prop_assert_eq!(order, Order::Next, "{} was said at {}", number - 1, before);
+                }
+            }
+        }
+
         /// Whatever a channel loses, repeats and delays: each number is heard once, in order, or a
         /// gap is told no later than with the next thing that is heard of its sender.
         #[test]
