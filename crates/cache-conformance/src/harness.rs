@@ -138,17 +138,17 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Harness<T> {
     }
 }
 
-/// What the suite's macros take: a harness, or perhaps one.
+/// What the suites' macros take: a harness, or perhaps one.
 pub trait IntoHarness {
-    /// The tier to be tested.
-    type Tier: RemoteTier;
+    /// [`Harness`] for a tier, [`BusHarness`](crate::BusHarness) for a bus.
+    type Harness;
 
-    /// The harness, unless the tier is not available here.
-    fn into_harness(self) -> Option<Harness<Self::Tier>>;
+    /// The harness, unless what is to be tested is not available here.
+    fn into_harness(self) -> Option<Self::Harness>;
 }
 
 impl<T: RemoteTier> IntoHarness for Harness<T> {
-    type Tier = T;
+    type Harness = Self;
 
     fn into_harness(self) -> Option<Self> {
         Some(self)
@@ -156,9 +156,9 @@ impl<T: RemoteTier> IntoHarness for Harness<T> {
 }
 
 impl<T: RemoteTier> IntoHarness for Option<Harness<T>> {
-    type Tier = T;
+    type Harness = Harness<T>;
 
-    fn into_harness(self) -> Option<Harness<T>> {
+    fn into_harness(self) -> Self {
         self
     }
 }

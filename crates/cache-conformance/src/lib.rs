@@ -1,7 +1,9 @@
-//! The contract of [`RemoteTier`] as a test suite that any tier can run.
+//! The contracts of [`RemoteTier`] and [`InvalidationBus`] as test suites that any implementation can
+//! run.
 //!
-//! Every sentence of the contract is one public async function in [`cases`], and asserts through
-//! the trait alone. [`remote_tier_suite!`] makes a test of each:
+//! Every sentence of a contract is one public async function in [`cases`], and asserts through
+//! the trait alone. [`remote_tier_suite!`] makes a test of each, and [`bus_suite!`] of those that are
+//! about buses:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -24,21 +26,24 @@
 //! A tier that is given its clock is taken through time by moving that clock; one with a clock of
 //! its own (a server's) gets short lives that are waited for.
 //!
-//! Beside the suite stand what other crates test with: [`MemoryRemote`], the reference tier;
-//! [`FaultyTier`], which fails, hangs and lies when told to or by a seeded [`FaultPlan`]; and [`LocalBus`], an in-process
-//! [`InvalidationBus`](cache_core::InvalidationBus).
+//! Beside the suites stand what other crates test with: [`MemoryRemote`], the reference tier;
+//! [`FaultyTier`], which fails, hangs and lies when told to or by a seeded [`FaultPlan`]; [`LocalBus`], an
+//! in-process [`InvalidationBus`]; and [`BusWitness`], which finds what a stream left out in silence.
 //!
+//! [`InvalidationBus`]: cache_core::InvalidationBus
 //! [`RemoteTier`]: cache_core::RemoteTier
 
 pub mod cases;
 
 mod bus;
+mod bus_harness;
 mod faulty;
 mod harness;
 mod memory;
 mod suite;
 
 pub use bus::LocalBus;
+pub use bus_harness::{BusHarness, BusWitness};
 pub use faulty::{Fault, FaultPlan, FaultyTier};
 pub use harness::{Harness, IntoHarness};
 pub use memory::MemoryRemote;

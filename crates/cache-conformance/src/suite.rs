@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::harness::{Harness, IntoHarness};
+use crate::harness::IntoHarness;
 
 /// Makes a test of every case that each [`RemoteTier`](cache_core::RemoteTier) must pass.
 ///
@@ -73,6 +73,49 @@ macro_rules! foreign_bytes_suite {
     };
 }
 
+/// Makes a test of every case that each [`InvalidationBus`](cache_core::InvalidationBus) must pass.
+///
+/// As [`remote_tier_suite!`], for a [`BusHarness`](crate::BusHarness):
+///
+/// ```
+/// use cache_conformance::{BusHarness, LocalBus};
+///
+/// fn local() -> BusHarness {
+///     let bus = LocalBus::new();
+///     BusHarness::new(move || bus.peer())
+/// }
+///
+/// # fn main() {}
+/// # mod tests { // in tests/bus.rs of the crate that has the bus
+/// # use super::*;
+/// cache_conformance::bus_suite!(plain, local());
+/// # }
+/// ```
+#[macro_export]
+macro_rules! bus_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__cases!(
+            $name,
+            $make,
+            [
+                bus::others_hear_what_is_published,
+                bus::nobody_hears_itself,
+                bus::a_subscription_begins_when_it_was_made,
+                bus::the_first_message_is_heard,
+                bus::messages_come_in_order,
+                bus::many_publish_at_once,
+                bus::who_falls_behind_is_told_first,
+                bus::a_dropped_subscription_ends_alone,
+                bus::waiting_may_be_given_up,
+                bus::publishing_may_be_given_up,
+                bus::subscribing_may_be_given_up,
+                bus::streams_end_with_the_bus,
+                bus::publishing_to_nobody_is_no_error,
+            ]
+        );
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cases {
@@ -101,7 +144,7 @@ macro_rules! __cases {
 /// If the case fails, or no runtime can be built.
 pub fn run<H: IntoHarness, F: Future<Output = ()>>(
     make: impl FnOnce() -> H,
-    case: impl FnOnce(Harness<H::Tier>) -> F,
+    case: impl FnOnce(H::Harness) -> F,
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

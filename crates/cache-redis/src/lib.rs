@@ -53,6 +53,30 @@
 //!
 //! The tasks end with the last clone of the tier.
 //!
+//! # Invalidation between instances
+//!
+//! [`RedisTier::bus`] tells the instances that share a prefix what is no longer true, over Pub/Sub
+//! (the format is in `docs/bus-format.md`). Pub/Sub
+//! loses what is published while a connection is broken; the bus makes sure that nobody takes that
+//! for silence:
+//!
+//! * **Every message is heard or missed.** Each subscriber gets each message of the others, in the
+//!   order of its publisher, or [`Gap`](cache_core::Invalidation::Gap) before anything later. That
+//!   includes those whose `publish` failed, was dropped or whose fate is unknown.
+//! * **In bounded time.** A message that was lost last is noticed with the next heartbeat of its
+//!   sender; a connection that went dead without a sign, a sender that is cut off and one that
+//!   crashed are each noticed after three (see [`RedisBuilder::bus_heartbeat`]).
+//! * **Once subscribed, always subscribed.** `subscribe` returns when the server has confirmed it.
+//!   A connection that breaks later is replaced; subscribers get a `Gap` when it breaks and another
+//!   one when they can hear again. A new stream does not begin with one.
+//! * **Nobody waits.** `publish` and `subscribe` end within `command_timeout`. A subscriber that is
+//!   more than 1,024 messages behind gets a `Gap` in their place and slows nobody down.
+//! * **What is not understood is a `Gap`**, and counted: it may have been an invalidation by a later
+//!   version.
+//!
+//! A bus may tell of a gap where nothing was missed, never the other way round. It listens on a
+//! connection of its own and publishes over those of the tier.
+//!
 //! # Feature flags
 //!
 //! | feature | default | adds |
@@ -65,6 +89,7 @@
 //! It makes errors, not decisions: leaving a failing Redis alone, serving stale answers and joining
 //! concurrent misses are `cache-dual`'s. It does not read from replicas, which may be behind.
 
+mod bus;
 mod config;
 mod connections;
 mod errors;
@@ -82,6 +107,7 @@ mod server;
 mod skew;
 mod tier;
 
+pub use bus::{BusStats, RedisBus};
 pub use config::{ConfigError, RedisBuilder};
 #[cfg(feature = "llmix")]
 pub use llmix::Llmix;

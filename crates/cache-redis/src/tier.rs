@@ -11,6 +11,7 @@ use cache_core::{
 };
 use redis::{Cmd, Pipeline, Value};
 
+use crate::bus::{BusOptions, RedisBus};
 use crate::config::{ConfigError, RedisBuilder};
 use crate::connections::{Call, Connections, Via};
 use crate::errors;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     random: Arc<Random>,
     limits: Limits,
     pub(crate) keys: Option<KeyRing>,
+    bus: BusOptions,
     undecodable: Reasons,
 }
 
@@ -126,7 +128,7 @@ impl RedisTier {
     /// | `SERVICE` | what sentinels call the master |
     /// | `USERNAME`, `PASSWORD`, `DATABASE` | as the methods of [`RedisBuilder`] |
     /// | `PREFIX`, `CLIENT_NAME`, `CONNECTIONS` | likewise |
-    /// | `CONNECT_TIMEOUT_MS`, `COMMAND_TIMEOUT_MS`, `FENCE_MEMORY_MS` | likewise, in milliseconds |
+    /// | `CONNECT_TIMEOUT_MS`, `COMMAND_TIMEOUT_MS`, `FENCE_MEMORY_MS`, `BUS_HEARTBEAT_MS` | likewise, in milliseconds |
     /// | `COMPRESS_ABOVE` | likewise, in bytes |
     /// | `TLS_ROOTS`, `TLS_CERTIFICATE`, `TLS_KEY` | paths of PEM files, as in [`Tls`](crate::Tls) |
     ///
@@ -150,6 +152,7 @@ impl RedisTier {
         random: Arc<Random>,
         limits: Limits,
         keys: Option<KeyRing>,
+        bus: BusOptions,
     ) -> Self {
         let shared = Shared {
             connections: Arc::new(connections),
@@ -158,9 +161,34 @@ impl RedisTier {
             random,
             limits,
             keys,
+            bus,
             undecodable: Reasons::default(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// A bus to the other instances that share this tier's server and prefix. It publishes over the
+    /// tier's connections and within its limits, and keeps them open as a clone of the tier does.
+    ///
+    /// Each call makes another instance, which hears what the others publish, those of this process
+    /// included: one for each cache in memory.
+    ///
+    /// ```no_run
+    /// use cache_core::{Invalidation, InvalidationBus};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tier = cache_redis::RedisTier::builder("redis://127.0.0.1/")?.build()?;
+    /// tier.bus().publish(Invalidation::All).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn bus(&self) -> RedisBus {
+        let shared = &self.shared;
+        RedisBus::new(
+            &shared.bus,
+            Arc::clone(&shared.connections),
+            Arc::clone(&shared.random),
+            shared.limits.command,
+        )
     }
 
     /// How many reads have found something that is no entry of this format: foreign, damaged,

@@ -1,11 +1,13 @@
-//! The promises of [`RemoteTier`](cache_core::RemoteTier), one function each.
+//! The promises of [`RemoteTier`](cache_core::RemoteTier), one function each, and in [`bus`] those of
+//! [`InvalidationBus`](cache_core::InvalidationBus).
 //!
-//! Every function panics if the promise is broken. They use keys of their own, so they can run at
+//! Every function panics if the promise is broken. Those about tiers use keys of their own, so they can run at
 //! once on one tier; only [`removal::purging_leaves_nothing`] wants the namespace for itself.
 
 #![allow(clippy::missing_panics_doc, reason = "panicking is what they are for: said once, above")]
 
 pub mod batches;
+pub mod bus;
 pub mod fences;
 pub mod foreign;
 pub mod reads;

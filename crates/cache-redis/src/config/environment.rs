@@ -59,6 +59,9 @@ impl RedisBuilder {
         if let Some(time) = variables.millis("FENCE_MEMORY_MS")? {
             builder = builder.fence_memory(time);
         }
+        if let Some(interval) = variables.millis("BUS_HEARTBEAT_MS")? {
+            builder = builder.bus_heartbeat(interval);
+        }
         variables.tls(builder)
     }
 }
@@ -155,6 +158,7 @@ mod tests {
             ("COMMAND_TIMEOUT_MS", "80"),
             ("COMPRESS_ABOVE", "4096"),
             ("FENCE_MEMORY_MS", "60000"),
+            ("BUS_HEARTBEAT_MS", "500"),
         ]);
         let builder = builder.unwrap();
         let shown = format!("{builder:?}");
@@ -169,6 +173,7 @@ mod tests {
             "command_timeout: 80ms",
             "compress_above: Some(4096)",
             "fence_memory: 60s",
+            "bus_heartbeat: 500ms",
         ] {
             assert!(shown.contains(part), "{part} in {shown}");
         }

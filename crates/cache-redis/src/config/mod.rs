@@ -9,6 +9,7 @@ use std::time::Duration;
 use cache_core::{Clock, SystemClock};
 use deadpool::managed::{Pool, PoolConfig};
 
+use crate::bus::{BusOptions, Line};
 use crate::connections::Connections;
 use crate::names::Names;
 use crate::random::Random;
@@ -32,6 +33,7 @@ pub struct RedisBuilder {
     command_timeout: Duration,
     compress_above: Option<usize>,
     fence_memory: Duration,
+    bus_heartbeat: Duration,
     clock: Arc<dyn Clock>,
     keys: Option<KeyRing>,
 }
@@ -66,6 +68,7 @@ impl RedisBuilder {
             command_timeout: Duration::from_millis(100),
             compress_above: Some(1024),
             fence_memory: Duration::from_secs(600),
+            bus_heartbeat: Duration::from_secs(1),
             clock: Arc::new(SystemClock),
             keys: None,
         }
@@ -146,6 +149,21 @@ impl RedisBuilder {
         self
     }
 
+    /// How often a [`RedisBus`](crate::RedisBus) makes itself heard. It notices what was lost after
+    /// one to three of these; each is one small message to every other instance. Default: 1 s.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let tier = cache_redis::RedisTier::builder("redis://127.0.0.1/")?
+    ///     .bus_heartbeat(Duration::from_millis(250))
+    ///     .build()?;
+    /// # Ok::<(), cache_redis::ConfigError>(())
+    /// ```
+    pub fn bus_heartbeat(mut self, interval: Duration) -> Self {
+        self.bus_heartbeat = interval;
+        self
+    }
+
     /// Where the local time comes from. Default: [`SystemClock`].
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -187,6 +205,7 @@ impl RedisBuilder {
             ("connect_timeout", self.connect_timeout),
             ("command_timeout", self.command_timeout),
             ("fence_memory", self.fence_memory),
+            ("bus_heartbeat", self.bus_heartbeat),
         ] {
             if time < Duration::from_millis(1) {
                 return Err(ConfigError::Zero(name));
@@ -220,6 +239,7 @@ impl RedisBuilder {
         }
         let skew = Arc::new(Skew::new(Arc::clone(&self.clock)));
         let random = Arc::new(Random::new());
+        let line = Line::new(pool.clone(), &self.prefix);
         let connections = Connections::new(
             pool,
             addresses,
@@ -238,6 +258,7 @@ impl RedisBuilder {
                 fence_memory: self.fence_memory,
             },
             self.keys,
+            BusOptions { line, heartbeat: self.bus_heartbeat, connect_limit: self.connect_timeout },
         ))
     }
 }
@@ -269,6 +290,7 @@ mod tests {
             ("connect_timeout", builder().connect_timeout(brief)),
             ("command_timeout", builder().command_timeout(brief)),
             ("fence_memory", builder().fence_memory(Duration::ZERO)),
+            ("bus_heartbeat", builder().bus_heartbeat(brief)),
         ] {
             let error = builder.build().unwrap_err();
             assert!(matches!(error, ConfigError::Zero(option) if option == name), "{error}");

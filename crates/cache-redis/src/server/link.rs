@@ -6,7 +6,9 @@ use cache_core::Timestamp;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
-use redis::{Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, Value};
+use redis::{Cmd, FromRedisValue as _, RedisResult, Value};
+
+use super::slots::{self, Range, unexpected};
 
 /// Clones share one connection; each may have a request of its own on the way.
 #[derive(Clone)]
@@ -72,23 +74,11 @@ impl Link {
         let Self::Cluster(cluster) = self else {
             return Ok(vec![Master::Only]);
         };
-        let mut slots = redis::cmd("CLUSTER");
-        slots.arg("SLOTS");
         let any = RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary);
-        let reply = cluster.route_command(slots, any).await?.extract_error()?;
+        let reply = cluster.route_command(slots::question(), any).await?;
         let mut masters = Vec::new();
-        for range in Vec::<Value>::from_redis_value(reply)? {
-            // First slot, last slot, the master, its replicas.
-            let mut range = Vec::<Value>::from_redis_value(range)?.into_iter().skip(2);
-            let master = range.next().ok_or_else(|| unexpected("a slot range of nobody"))?;
-            let mut master = Vec::<Value>::from_redis_value(master)?.into_iter();
-            let (Some(host), Some(port)) = (master.next(), master.next()) else {
-                return Err(unexpected("a master without an address"));
-            };
-            let master = Master::At {
-                host: String::from_redis_value(host)?,
-                port: u16::from_redis_value(port)?,
-            };
+        for Range { host, port, .. } in slots::read(reply)? {
+            let master = Master::At { host, port };
             if !masters.contains(&master) {
                 masters.push(master);
             }
@@ -111,10 +101,6 @@ impl Link {
 fn read_time(reply: Value) -> RedisResult<Timestamp> {
     let (seconds, micros) = <(u64, u64)>::from_redis_value(reply.extract_error()?)?;
     Ok(Timestamp::from_unix_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
-}
-
-fn unexpected(what: &'static str) -> RedisError {
-    (ErrorKind::UnexpectedReturnType, what).into()
 }
 
 impl fmt::Debug for Link {

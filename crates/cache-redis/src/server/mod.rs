@@ -2,6 +2,8 @@
 
 mod layout;
 mod link;
+mod listener;
+mod slots;
 mod tls;
 
 use std::fmt;
@@ -82,17 +84,21 @@ impl Server {
         Ok(link)
     }
 
-    /// Asks another sentinel first at each attempt: one that hangs would take all the time there is.
     fn sentinel(
         &self,
         sentinels: &[ConnectionInfo],
         service: &str,
     ) -> RedisResult<SentinelClientBuilder> {
-        let first = self.attempts.fetch_add(1, Ordering::Relaxed) % sentinels.len().max(1);
-        let (later, sooner) = sentinels.split_at(first);
-        let addresses = sooner.iter().chain(later).map(|sentinel| sentinel.addr().clone());
+        let addresses = self.in_turn(sentinels).map(|sentinel| sentinel.addr().clone());
         let builder = SentinelClientBuilder::new(addresses, service, SentinelServerType::Master)?;
         Ok(self.access.of_sentinel(builder, sentinels))
+    }
+
+    /// Another one first each time: one that hangs would take all the time there is.
+    fn in_turn<'n>(&self, nodes: &'n [ConnectionInfo]) -> impl Iterator<Item = &'n ConnectionInfo> {
+        let first = self.attempts.fetch_add(1, Ordering::Relaxed) % nodes.len().max(1);
+        let (later, sooner) = nodes.split_at(first);
+        sooner.iter().chain(later)
     }
 
     fn cluster(&self, seeds: &[ConnectionInfo]) -> RedisResult<ClusterClient> {

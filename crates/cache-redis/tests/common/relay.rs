@@ -1,7 +1,8 @@
-//! A TCP relay in front of a server, that can hold back what one of its connections sends, or repeat
-//! what it was sent.
+//! A TCP relay in front of a server, that can hold back what one of its connections sends, and repeat
+//! or swallow what it was sent.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +14,10 @@ pub(crate) struct Relay {
     held: Arc<watch::Sender<Option<usize>>>,
     /// Which connection gets every reply again before the next one.
     repeated: Arc<watch::Sender<Option<usize>>>,
+    /// Which connection gets nothing any more, as when a router forgets it.
+    swallowed: Arc<watch::Sender<Option<usize>>>,
+    /// Where connections go that come from now on.
+    server: Arc<AtomicU16>,
 }
 
 impl Relay {
@@ -21,16 +26,25 @@ impl Relay {
         let port = listener.local_addr().expect("it is bound").port();
         let held = Arc::new(watch::Sender::new(None));
         let repeated = Arc::new(watch::Sender::new(None));
+        let swallowed = Arc::new(watch::Sender::new(None));
+        let server = Arc::new(AtomicU16::new(server));
         let (holds, repeats) = (Arc::clone(&held), Arc::clone(&repeated));
+        let (swallows, target) = (Arc::clone(&swallowed), Arc::clone(&server));
         tokio::spawn(async move {
             let mut connections = 0;
             while let Ok((client, _)) = listener.accept().await {
-                let (held, repeated) = (holds.subscribe(), repeats.subscribe());
-                tokio::spawn(pass_on(client, server, connections, held, repeated));
+                let faults = Faults {
+                    index: connections,
+                    held: holds.subscribe(),
+                    repeated: repeats.subscribe(),
+                    swallowed: swallows.subscribe(),
+                };
+                let server = target.load(Ordering::Relaxed);
+                tokio::spawn(pass_on(client, server, faults));
                 connections += 1;
             }
         });
-        Self { port, held, repeated }
+        Self { port, held, repeated, swallowed, server }
     }
 
     pub(crate) fn hold(&self, connection: impl Into<Option<usize>>) {
@@ -40,15 +54,26 @@ impl Relay {
     pub(crate) fn repeat(&self, connection: impl Into<Option<usize>>) {
         self.repeated.send_replace(connection.into());
     }
+
+    pub(crate) fn swallow(&self, connection: impl Into<Option<usize>>) {
+        self.swallowed.send_replace(connection.into());
+    }
+
+    pub(crate) fn retarget(&self, server: u16) {
+        self.server.store(server, Ordering::Relaxed);
+    }
 }
 
-async fn pass_on(
-    client: TcpStream,
-    server: u16,
+/// What can be done to one connection, by its index.
+struct Faults {
     index: usize,
-    mut held: watch::Receiver<Option<usize>>,
+    held: watch::Receiver<Option<usize>>,
     repeated: watch::Receiver<Option<usize>>,
-) {
+    swallowed: watch::Receiver<Option<usize>>,
+}
+
+async fn pass_on(client: TcpStream, server: u16, faults: Faults) {
+    let Faults { index, mut held, repeated, swallowed } = faults;
     let server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server runs");
     let (mut requests, mut to_client) = client.into_split();
     let (mut replies, mut to_server) = server.into_split();
@@ -60,6 +85,9 @@ async fn pass_on(
                 reply.splice(0..0, last);
             }
             last = buffer[..read].to_vec();
+            if *swallowed.borrow() == Some(index) {
+                continue;
+            }
             if to_client.write_all(&reply).await.is_err() {
                 break;
             }
