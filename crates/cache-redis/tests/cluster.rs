@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cache_core::{CacheKey, PutFenced, RemoteTier as _, StoredEntry};
+use cache_core::{
+    CacheKey, Invalidation, InvalidationBus as _, PutFenced, RemoteTier as _, StoredEntry,
+};
 use cache_redis::{RedisBuilder, RedisTier};
 use testbed::redis::{RedisCluster, cluster_or_skip, slot_of};
 
@@ -16,7 +18,7 @@ use common::{entry, key, name};
 const HEALED: Duration = Duration::from_secs(30);
 
 fn builder(cluster: &RedisCluster) -> RedisBuilder {
-    RedisTier::cluster(cluster.urls()).unwrap().command_timeout(common::SLACK)
+    RedisTier::cluster(cluster.urls()).expect("valid URLs").command_timeout(common::SLACK)
 }
 
 fn many() -> Vec<(CacheKey, StoredEntry)> {
@@ -170,4 +172,35 @@ async fn a_cluster_that_starts_later_is_joined() {
         assert!(start.elapsed() < HEALED, "not joined");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The bus goes through the node that carries its channel, and finds the next one when that is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bus_follows_its_channel() {
+    let Some(mut cluster) = cluster_or_skip("cache-redis/cluster-bus") else { return };
+    let tier = builder(&cluster).bus_heartbeat(Duration::from_millis(200)).build().unwrap();
+    let (here, there) = (tier.bus(), tier.bus());
+    let mut heard = there.subscribe().await.unwrap();
+    here.publish(Invalidation::Key(key("k"))).await.unwrap();
+    assert_eq!(heard.next().await, Some(Invalidation::Key(key("k"))));
+
+    let carrier = cluster.master_of_key(b"llmcache:bus1").unwrap();
+    cluster.kill(carrier);
+    assert_eq!(heard.next().await, Some(Invalidation::Gap), "told of the loss");
+    let start = Instant::now();
+    while here.publish(Invalidation::All).await.is_err() {
+        assert!(start.elapsed() < HEALED, "not healed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Either the message, or a gap in its place; then messages come again.
+    loop {
+        here.publish(Invalidation::Key(key("later"))).await.unwrap();
+        let next = tokio::time::timeout(Duration::from_millis(200), heard.next()).await;
+        if let Ok(Some(Invalidation::Key(later))) = next {
+            assert_eq!(later, key("later"));
+            break;
+        }
+        assert!(start.elapsed() < HEALED, "nothing is heard");
+    }
+    println!("the bus is heard again after {:?}", start.elapsed());
 }

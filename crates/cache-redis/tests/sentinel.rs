@@ -21,8 +21,9 @@ fn options() -> RedisSentinelOptions {
 }
 
 fn tier(sentinel: &RedisSentinel) -> RedisTier {
-    let builder = RedisTier::sentinel(sentinel.sentinel_urls(), sentinel.service_name()).unwrap();
-    builder.password("secret").command_timeout(LIMIT).build().unwrap()
+    let builder =
+        RedisTier::sentinel(sentinel.sentinel_urls(), sentinel.service_name()).expect("URLs");
+    builder.password("secret").command_timeout(LIMIT).build().expect("valid options")
 }
 
 /// Writes until it works; every call ends in time.

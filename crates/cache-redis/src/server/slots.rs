@@ -33,13 +33,18 @@ pub(super) fn read(reply: Value) -> RedisResult<Vec<Range>> {
             return Err(unexpected("a master without an address"));
         };
         Ok(Range {
-            first: u16::from_redis_value(first)?,
-            last: u16::from_redis_value(last)?,
+            first: number(first)?,
+            last: number(last)?,
             host: String::from_redis_value(host)?,
-            port: u16::from_redis_value(port)?,
+            port: number(port)?,
         })
     };
     ranges.into_iter().map(range).collect()
+}
+
+/// The driver would cut a number that does not fit.
+fn number(value: Value) -> RedisResult<u16> {
+    u16::try_from(i64::from_redis_value(value)?).map_err(|_| unexpected("no slot and no port"))
 }
 
 pub(super) fn unexpected(what: &'static str) -> RedisError {
