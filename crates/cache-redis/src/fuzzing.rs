@@ -1,18 +1,21 @@
 //! What the targets in `fuzz/` call. Only there when `cargo fuzz` builds.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use cache_core::{CacheKey, CodecId, Entry, Fence, Payload, Timestamp};
+use cache_core::{CacheKey, CodecId, Entry, Fence, Payload, Tags, Timestamp};
 
 use crate::record::checks::{reseal, sound, sound_llmix};
-use crate::record::{KeyRing, encode};
-use crate::{KeyId, KeyRing as Ring};
+use crate::record::encode;
+use crate::{KeyId, KeyRing};
 
 const KEY: CacheKey = CacheKey::from_digest([0xC0; 32]);
 
-fn rings() -> [Option<KeyRing>; 3] {
-    let ring = Ring::new(KeyId(0x0102_0304_0506_0708), [0x5E; 32]);
+/// None, the one of the kept entries, and one that takes plain entries too.
+static RINGS: LazyLock<[Option<KeyRing>; 3]> = LazyLock::new(|| {
+    let ring = KeyRing::new(KeyId(0x0102_0304_0506_0708), [0x5E; 32]);
     [None, Some(ring.clone()), Some(ring.accept_plain(true))]
-}
+});
 
 /// Bytes as the record of a key, as they are and with right checksums; then as changes to records
 /// that are encrypted.
@@ -20,11 +23,11 @@ pub fn record(bytes: &[u8]) {
     let mut resealed = bytes.to_vec();
     reseal(&mut resealed);
     let (given, resealed) = (Bytes::copy_from_slice(bytes), Bytes::from(resealed));
-    for keys in rings() {
+    for keys in &*RINGS {
         sound(&KEY, &given, keys.as_ref());
         sound(&KEY, &resealed, keys.as_ref());
     }
-    let [_, ring, _] = rings();
+    let [_, ring, _] = &*RINGS;
     for (payload, threshold) in [(vec![b'a'; 300], Some(0)), (b"hello".to_vec(), None)] {
         let value = Payload { codec: CodecId::RAW, bytes: payload.into() };
         let entry = Entry {
@@ -32,7 +35,7 @@ pub fn record(bytes: &[u8]) {
             stored_at: Timestamp::from_unix_millis(1_767_225_600_000),
             fresh_until: Timestamp::from_unix_millis(1_767_225_700_000),
             expires_at: Timestamp::MAX,
-            tags: cache_core::Tags::default(),
+            tags: Tags::default(),
             weight: 5,
         };
         let written = encode(&KEY, &entry, Fence([1; 16]), threshold, ring.as_ref());

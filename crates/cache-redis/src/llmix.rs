@@ -36,7 +36,8 @@ use crate::tier::{LONGEST_LIFE, RedisTier, whole_millis};
 ///
 /// An answer's text and when it was stored, that is all there is. So there are no fences (of two
 /// writers the later wins, and an answer that is being fetched while another is removed comes back),
-/// no tags, no stale time, no codec, no checksum and no encryption. [`Llmix::put`] refuses what would
+/// no tags, no stale time, no codec, no checksum and no encryption, and nothing in an answer says
+/// which key it is of. [`Llmix::put`] refuses what would
 /// lose something by it, and [`RedisTier`] is the better home for everything else.
 #[derive(Clone, Debug)]
 pub struct Llmix {
@@ -71,6 +72,14 @@ impl Llmix {
     /// ([`RedisTier::undecodable_by_reason`]), and so is one whose end nobody knows, because Redis
     /// keeps it for ever and its time is missing or to come. On a tier that encrypts, an answer is
     /// a miss, counted as `plain`, unless it accepts plain ones.
+    ///
+    /// ```no_run
+    /// # async fn f(theirs: cache_redis::Llmix, now: cache_core::Timestamp) -> cache_core::Result<()> {
+    /// if let Some(entry) = theirs.get("llmix:resp:v2:0a2c82…").await? {
+    ///     println!("{} bytes, {:?} old", entry.value.bytes.len(), entry.age(now));
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -144,6 +153,19 @@ impl Llmix {
 
     /// Stores the text of `entry` under `key` for as long as it is fresh and younger than the `ttl`;
     /// whether there was any time left to store it for. If there was none, what was there stays.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use bytes::Bytes;
+    /// use cache_core::{Clock as _, CodecId, Entry, Lifetime, Payload, SystemClock};
+    ///
+    /// # async fn f(theirs: cache_redis::Llmix) -> cache_core::Result<()> {
+    /// let text = Payload { codec: CodecId::RAW, bytes: Bytes::from("hello") };
+    /// let answer = Entry::new(text, SystemClock.now(), Lifetime::new(Duration::from_secs(600)));
+    /// assert!(theirs.put("llmix:resp:v2:0a2c82…", &answer).await?);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

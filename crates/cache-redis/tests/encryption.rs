@@ -40,19 +40,22 @@ fn count(tier: &RedisTier, reason: &str) -> u64 {
 async fn redis_sees_no_answer() {
     let Some(server) = server_or_skip("redis_sees_no_answer") else { return };
     let tier = encrypted(&server, acme());
+    let never_compressed = builder(&server).compress_above(None).encrypt(acme()).build().unwrap();
     for text in [TEXT.to_owned(), TEXT.repeat(50)] {
         let (key, value) = (key(&text), entry(text.clone()));
         tier.put(&key, &value).await.unwrap();
         let found = tier.get(&key).await.unwrap();
-        assert_eq!(found.entry, Some(value.clone()));
+        assert_eq!(found.entry.as_ref(), Some(&value));
         assert_eq!(tier.get_many(&[key]).await.unwrap()[0], found);
         assert!(tier.ttl(&key).await.unwrap().is_some());
         let bytes = stored(&server, &key).await;
         for piece in TEXT.as_bytes().windows(8) {
             assert!(!bytes.windows(8).any(|place| place == piece));
         }
-        let outcome = tier.put_fenced(&key, &value, found.fence).await.unwrap();
+        assert_eq!(never_compressed.get(&key).await.unwrap(), found);
+        let outcome = never_compressed.put_fenced(&key, &value, found.fence).await.unwrap();
         assert_eq!(outcome, PutFenced::Stored);
+        assert_eq!(tier.get(&key).await.unwrap().entry, Some(value));
         assert!(tier.remove(&key).await.unwrap());
         assert_eq!(tier.get(&key).await.unwrap().entry, None);
     }

@@ -172,6 +172,14 @@ impl KeyRing {
 
     /// Whether entries that are not encrypted are read too, for the time of a change to encryption.
     /// Whoever can write to Redis can plant such entries. Default: `false`, they are misses.
+    ///
+    /// ```
+    /// use cache_redis::{KeyId, KeyRing};
+    ///
+    /// # let secret = [1; 32];
+    /// let until_the_last_plain_entry_has_expired = KeyRing::new(KeyId(1), secret).accept_plain(true);
+    /// # drop(until_the_last_plain_entry_has_expired);
+    /// ```
     #[must_use]
     pub fn accept_plain(mut self, yes: bool) -> Self {
         self.accept_plain = yes;
