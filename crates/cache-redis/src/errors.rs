@@ -13,13 +13,18 @@ pub(crate) const TIER: &str = "redis";
 /// server never quotes a password.
 pub(crate) fn from_driver(error: RedisError) -> Error {
     let transient = match error.kind() {
-        ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => true,
+        ErrorKind::Io
+        | ErrorKind::Parse
+        | ErrorKind::ClusterConnectionNotFound
+        | ErrorKind::MasterNameNotFoundBySentinel => true,
         ErrorKind::Server(kind) => matches!(
             kind,
             ServerErrorKind::BusyLoading
                 | ServerErrorKind::MasterDown
                 | ServerErrorKind::ClusterDown
                 | ServerErrorKind::TryAgain
+                | ServerErrorKind::Ask
+                | ServerErrorKind::Moved
         ),
         // A script of somebody else keeps the server busy.
         ErrorKind::Extension => error.code() == Some("BUSY"),

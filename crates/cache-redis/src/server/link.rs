@@ -1,14 +1,19 @@
 //! [`Link`]: a connection that many calls share, to one server or to all of a cluster.
 
 use std::fmt;
+use std::time::Duration;
 
 use cache_core::Timestamp;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
 use redis::{Cmd, FromRedisValue as _, RedisResult, Value};
+use tokio::time::sleep;
 
 use super::slots::{self, Range, unexpected};
+
+/// Before a command is sent again whose slot is being handed over.
+const HANDED_OVER: Duration = Duration::from_millis(5);
 
 /// Clones share one connection; each may have a request of its own on the way.
 #[derive(Clone)]
@@ -25,11 +30,19 @@ pub(crate) enum Master {
 }
 
 impl Link {
-    /// Sends one command to the server that it concerns.
+    /// Sends one command to the server that it concerns. Whoever calls has a time limit.
     pub(crate) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
-        match self {
-            Self::Node(node) => node.send_packed_command(command).await,
-            Self::Cluster(cluster) => cluster.req_packed_command(command).await,
+        let cluster = match self {
+            Self::Node(node) => return node.send_packed_command(command).await,
+            Self::Cluster(cluster) => cluster,
+        };
+        loop {
+            match cluster.req_packed_command(command).await {
+                // The driver follows these a few times. A slot that is just being handed over can take
+                // longer, and a node that redirects has not done anything.
+                Err(error) if error.redirect_node().is_some() => sleep(HANDED_OVER).await,
+                reply => return reply,
+            }
         }
     }
 

@@ -153,27 +153,6 @@ async fn until_well(tier: &RedisTier) -> Duration {
     last.duration_since(start)
 }
 
-/// Stores large values until told to stop; how often.
-pub(crate) async fn keep_storing(tier: RedisTier, number: usize, stop: Arc<AtomicBool>) -> u64 {
-    let mut calls = 0;
-    let key = key(&format!("large {number}"));
-    while !stop.load(Ordering::Relaxed) {
-        let large: String =
-            (0..16_384).map(|i| format!("{:04x}", (i * 40_503 + number) % 65_536)).collect();
-        let _ = tier.put(&key, &entry(large)).await;
-        calls += 1;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    calls
-}
-
-/// How much memory this process has, by the kernel.
-pub(crate) fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: u64 = status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("pages");
-    pages * 4_096
-}
-
 /// Whether all calls ended in time.
 pub(crate) fn in_time(seen: &Seen) -> bool {
     seen.took.last().is_none_or(|worst| *worst < LIMIT + LATE)
