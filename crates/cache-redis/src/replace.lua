@@ -2,7 +2,8 @@
 -- ARGV: the version that this must have ('' for any; '*' for any, and do not say what was there),
 -- the record, its life in milliseconds, and the last moment at which to do it, in milliseconds of
 -- the server's clock ('' for whenever).
--- Returns 0 if it is too late and nil if the version is another one; nothing was done then. Else OK
+-- Returns 0 if it is too late and nil if the version is another one; nothing was done then. 1 if the
+-- version is that of the record itself: this is a second sending, and the first one was done. Else OK
 -- for '*', and the first 92 bytes of what was replaced ('' if there was nothing, '?' if it was of
 -- another type or empty).
 if ARGV[4] ~= '' then
@@ -26,7 +27,10 @@ elseif ARGV[1] ~= '' then
     return string.char(tonumber(hex, 16))
   end)
 end
-if ARGV[1] ~= '' and ARGV[1] ~= version then return false end
+if ARGV[1] ~= '' and ARGV[1] ~= version then
+  if version == string.sub(ARGV[2], 9, 24) then return 1 end
+  return false
+end
 if version == string.rep('\0', 16) then old = '' elseif #old == 0 then old = '?' end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return old

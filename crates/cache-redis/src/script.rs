@@ -18,6 +18,8 @@ static DIGEST: LazyLock<String> =
 
 /// The reply to a job that came too late.
 const LATE: Value = Value::Int(0);
+/// The reply to a job that was done when it was sent before: its connection broke in between.
+const DONE_BEFORE: Value = Value::Int(1);
 
 /// One run of the script.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ pub(crate) enum Replaced {
     Superseded,
     /// Nobody looked; the record is stored.
     Unseen,
+    /// It was done by an earlier sending, over the version that it was to replace.
+    DoneBefore,
     /// Nothing was there; the record is stored.
     Nothing,
     /// A record with this header was there; the new one is stored in its place.
@@ -124,6 +128,7 @@ impl Replaced {
         match reply {
             Value::Nil => Ok(Self::Superseded),
             Value::Okay => Ok(Self::Unseen),
+            DONE_BEFORE => Ok(Self::DoneBefore),
             Value::BulkString(old) if old.is_empty() => Ok(Self::Nothing),
             Value::BulkString(old) => Ok(match Header::read(key, &old) {
                 Ok(header) => Self::Record(header),

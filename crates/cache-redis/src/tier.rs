@@ -409,7 +409,7 @@ impl RemoteTier for RedisTier {
         entry: &StoredEntry,
         fence: Fence,
     ) -> Result<PutFenced> {
-        let call = self.call().about(key).sent_once();
+        let call = self.call().about(key);
         self.shared.connections.clock_known(call).await?;
         let job = self.prepare(key, entry, Over::Version(fence), call)?;
         Ok(match self.replace_one(job, call).await? {
@@ -440,8 +440,8 @@ impl RemoteTier for RedisTier {
             return Ok(false); // there is nothing to remove at that version
         }
         let job = self.tombstone(key, Over::Version(fence));
-        let replaced = self.replace_one(job, self.call().about(key).sent_once()).await?;
-        Ok(matches!(replaced, Replaced::Foreign) || self.was_live(&replaced))
+        let replaced = self.replace_one(job, self.call().about(key)).await?;
+        Ok(matches!(replaced, Replaced::Foreign | Replaced::DoneBefore) || self.was_live(&replaced))
     }
 
     async fn ttl(&self, key: &CacheKey) -> Result<Option<Duration>> {

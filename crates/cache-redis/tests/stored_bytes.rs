@@ -9,8 +9,9 @@ use cache_core::{
     CacheKey, Clock as _, Entry, Fence, Lifetime, Lookup, ManualClock, PutFenced, RemoteTier as _,
     SystemClock,
 };
+use cache_redis::RedisTier;
 use common::{builder, entry, key, name, outside, plant, tier};
-use testbed::redis::server_or_skip;
+use testbed::redis::{Fault, FaultProxy, server_or_skip};
 
 async fn ask<T: redis::FromRedisValue>(
     connection: &mut redis::aio::MultiplexedConnection,
@@ -392,4 +393,29 @@ async fn a_value_that_is_too_long_is_refused() {
     let error = tier.put(&key("k"), &entry(vec![0; (64 << 20) + 1])).await.unwrap_err();
     assert!(matches!(error, cache_core::Error::Unencodable { .. }));
     assert!(tier.get(&key("k")).await.unwrap().entry.is_some());
+}
+
+/// A reply that is lost after the server has done what it was asked: the command is sent again, and the
+/// second reply tells what the first one would have.
+#[tokio::test]
+async fn a_command_that_is_sent_twice_is_done_once() {
+    let Some(server) = server_or_skip("a_command_that_is_sent_twice_is_done_once") else { return };
+    let proxy = FaultProxy::start(server.address()).unwrap();
+    let builder = RedisTier::builder(&proxy.url()).unwrap().command_timeout(common::SLACK);
+    let tier = builder.build().unwrap();
+    tier.put(&key("k"), &entry("first")).await.unwrap(); // so that the script is known
+    let fence = tier.get(&key("k")).await.unwrap().fence;
+
+    proxy.set(Fault::reset_after(0).on("EVALSHA").times(1));
+    let stored = tier.put_fenced(&key("k"), &entry("second"), fence).await.unwrap();
+    assert_eq!(stored, PutFenced::Stored);
+    let found = tier.get(&key("k")).await.unwrap();
+    assert_eq!(found.entry.unwrap().value.bytes, "second");
+    let again = tier.put_fenced(&key("k"), &entry("third"), fence).await.unwrap();
+    assert_eq!(again, PutFenced::Superseded);
+
+    proxy.set(Fault::reset_after(0).on("EVALSHA").times(1));
+    assert!(tier.remove_if_equals(&key("k"), found.fence).await.unwrap());
+    assert!(tier.get(&key("k")).await.unwrap().entry.is_none());
+    assert_eq!(proxy.counts().faults, 2);
 }

@@ -61,13 +61,12 @@ pub(crate) struct Call {
     limit: Duration,
     until: Instant,
     lane: Option<u64>,
-    repeat: bool,
 }
 
 impl Call {
     /// One that may take `limit` from now on in all, however many steps it has.
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, until: Instant::now() + limit, lane: None, repeat: true }
+        Self { limit, until: Instant::now() + limit, lane: None }
     }
 
     /// How long it may take in all.
@@ -79,13 +78,6 @@ impl Call {
     /// that timed out or was dropped is not overtaken by a later one.
     pub(crate) fn about(mut self, key: &CacheKey) -> Self {
         self.lane = Some(key.prefix());
-        self
-    }
-
-    /// One that is not sent again when its connection broke, because the server may have run it
-    /// already and the second reply would not tell what the first did.
-    pub(crate) fn sent_once(mut self) -> Self {
-        self.repeat = false;
         self
     }
 }
@@ -163,7 +155,7 @@ impl Connections {
                     Err(error) => return Err(error),
                 };
                 self.slots[index].retire(&live);
-                if !call.repeat || !error.is_connection_dropped() {
+                if !error.is_connection_dropped() {
                     return Err(error);
                 }
                 // Ends: every round takes a connection away, and the time limit bounds new ones.
