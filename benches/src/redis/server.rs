@@ -37,10 +37,12 @@ impl Server {
         self.server.command("CONFIG RESETSTAT").map(drop)
     }
 
-    /// Microseconds a call of this command, since it forgot.
+    /// Microseconds a call of this command, since it forgot; not a number if there was none.
     pub(super) fn micros_per_call(&self, command: &str) -> io::Result<f64> {
         let statistics = self.server.command("INFO commandstats")?;
-        let line = figure(&statistics, &format!("cmdstat_{command}:"))?;
+        let Ok(line) = figure(&statistics, &format!("cmdstat_{command}:")) else {
+            return Ok(f64::NAN);
+        };
         let parts = line.split(',').find_map(|part| part.strip_prefix("usec_per_call="));
         parse(parts.unwrap_or_default())
     }
