@@ -6,6 +6,7 @@ mod keys;
 mod memory;
 mod plot;
 mod random;
+mod redis;
 mod report;
 mod trace;
 
@@ -28,6 +29,8 @@ enum Suite {
     Memory(Options),
     /// Replays of traces: who keeps the right entries.
     HitRatio(hit_ratio::Options),
+    /// Reads and writes of the tier in Redis, against a server of their own.
+    Redis(Options),
 }
 
 /// How to run a suite and where to leave the numbers.
@@ -47,5 +50,6 @@ fn main() -> std::io::Result<()> {
         Suite::Keys(options) => keys::run(&options),
         Suite::Memory(options) => memory::run(&options),
         Suite::HitRatio(options) => hit_ratio::run(&options),
+        Suite::Redis(options) => redis::run(&options),
     }
 }

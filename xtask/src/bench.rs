@@ -4,12 +4,13 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::failure::{Failure, Outcome};
+use crate::prepare;
 use crate::shell::{cargo, root, run};
 
 /// Run a benchmark suite, ours beside its rivals, and print its table.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Which suite: keys, memory or hit-ratio.
+    /// Which suite: keys, memory, hit-ratio or redis.
     suite: String,
     /// Also write every number as JSON.
     #[arg(long, value_name = "FILE")]
@@ -35,6 +36,12 @@ impl Bench {
             return Err(Failure::new(
                 "benches/Cargo.toml is not there",
                 "run this from a complete checkout of the repository",
+            ));
+        }
+        if self.suite == "redis" && prepare::redis_server().is_none() {
+            return Err(Failure::new(
+                "suite `redis` runs against a server of its own, and there is no redis-server",
+                "install Redis, or name a server binary in TESTBED_REDIS_SERVER",
             ));
         }
         let mut bench = cargo("run --release --quiet --manifest-path benches/Cargo.toml");
