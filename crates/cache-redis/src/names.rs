@@ -10,6 +10,18 @@ use cache_core::CacheKey;
 /// Hex digits of a [`CacheKey`].
 const DIGITS: usize = 64;
 
+/// Each byte in hex.
+const PAIRS: [[u8; 2]; 256] = {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [HEX[byte >> 4], HEX[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// Names keys under one prefix.
 pub(crate) struct Names {
     /// Prefix and format version, colons included.
@@ -30,13 +42,13 @@ impl Names {
 
     /// The name of `key`.
     pub(crate) fn name(&self, key: &CacheKey) -> Vec<u8> {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; DIGITS];
+        for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(key.as_bytes()) {
+            *pair = PAIRS[usize::from(*byte)];
+        }
         let mut name = Vec::with_capacity(self.start.len() + DIGITS);
         name.extend_from_slice(&self.start);
-        for byte in key.as_bytes() {
-            name.push(HEX[usize::from(byte >> 4)]);
-            name.push(HEX[usize::from(byte & 15)]);
-        }
+        name.extend_from_slice(&digits);
         name
     }
 
