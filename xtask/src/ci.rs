@@ -16,7 +16,7 @@ pub(crate) const FEATURE_CHECKS: &[(&str, &[&str])] = &[
     ("cache-key", &["llmix", "serde"]),
     ("cache-memory", &[]),
     ("cache-redis", &["encryption", "llmix"]),
-    ("cache-dual", &["bincode", "json", "redis"]),
+    ("cache-dual", &["bincode", "json", "messagepack", "redis"]),
     ("cache-llm", &[]),
     ("cache-conformance", &[]),
     ("cache-tower", &[]),

@@ -42,6 +42,8 @@ impl CodecId {
     pub const JSON: Self = Self(1);
     /// `bincode` 2, standard configuration.
     pub const BINCODE: Self = Self(2);
+    /// MessagePack, structs as maps by the names of their fields.
+    pub const MESSAGE_PACK: Self = Self(3);
 }
 
 /// An encoded value with the codec that encoded it.

@@ -42,6 +42,7 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `bincode` | yes | [`codec::Bincode`], for typed values in the remote tier |
+//! | `messagepack` | no | [`codec::MessagePack`], the same, readable by other languages |
 //! | `json` | no | `codec::Json`, the same as readable JSON |
 //! | `redis` | no | `redis`: the `cache-redis` crate, re-exported |
 //!

@@ -63,6 +63,7 @@ const LEAN: &[(&str, &[&str])] = &[
             "axum",
             "serde_json",
             "bincode",
+            "rmp-serde",
             "metrics-exporter-prometheus",
         ],
     ),
