@@ -254,6 +254,8 @@ impl InvalidationStream for Stream {
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::timeout;
+
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(1);
@@ -270,24 +272,29 @@ mod tests {
         Heard::Message(message.encode())
     }
 
+    /// What comes next, if anything does: the clock is paused, so that waiting takes no time.
+    async fn next(stream: &mut Stream) -> Option<Invalidation> {
+        timeout(INTERVAL, stream.next()).await.expect("nothing came")
+    }
+
     async fn listening(inbox: &Arc<Inbox>) -> (u64, Stream) {
         let line = inbox.next_line();
         inbox.hear(line, Heard::Subscribed);
         (line, inbox.stream().await.unwrap())
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_fresh_stream_begins_without_a_gap() {
         let inbox = inbox();
         let (line, mut stream) = listening(&inbox).await;
         inbox.hear(line, message(1, 7));
         inbox.hear(line, message(1, 8));
-        assert_eq!(stream.next().await, Some(Invalidation::All));
-        assert_eq!(stream.next().await, Some(Invalidation::All));
+        assert_eq!(next(&mut stream).await, Some(Invalidation::All));
+        assert_eq!(next(&mut stream).await, Some(Invalidation::All));
         assert_eq!(inbox.gaps.load(Ordering::Relaxed), 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn gaps_come_when_the_line_ends_and_before_anything_newer() {
         let inbox = inbox();
         let (line, mut stream) = listening(&inbox).await;
@@ -295,43 +302,60 @@ mod tests {
         inbox.hear(line, Heard::Ended);
         assert!(!inbox.hears(line) && !inbox.is_listening());
         inbox.hear(line, Heard::Ended);
-        let (next, mut fresh) = listening(&inbox).await;
+        let (newer, mut fresh) = listening(&inbox).await;
         inbox.hear(line, message(1, 99)); // the old line, late
-        inbox.hear(next, message(1, 2));
+        inbox.hear(newer, message(1, 2));
         for expected in [Invalidation::All, Invalidation::Gap, Invalidation::Gap, Invalidation::All]
         {
-            assert_eq!(stream.next().await, Some(expected));
+            assert_eq!(next(&mut stream).await, Some(expected));
         }
-        assert_eq!(fresh.next().await, Some(Invalidation::All), "it missed nothing");
+        assert_eq!(next(&mut fresh).await, Some(Invalidation::All), "it missed nothing");
     }
 
-    #[tokio::test]
+    /// Who could not be heard was not silent.
+    #[tokio::test(start_paused = true)]
+    async fn silence_while_nobody_listened_is_excused() {
+        let inbox = inbox();
+        let (line, _stream) = listening(&inbox).await;
+        inbox.hear(line, message(1, 1));
+        inbox.hear(line, Heard::Ended);
+        tokio::time::advance(10 * INTERVAL).await;
+        let (line, mut fresh) = listening(&inbox).await;
+        inbox.look_for_silence();
+        inbox.hear(line, message(1, 2));
+        assert_eq!(next(&mut fresh).await, Some(Invalidation::All));
+        tokio::time::advance(4 * INTERVAL).await;
+        inbox.look_for_silence();
+        assert_eq!(next(&mut fresh).await, Some(Invalidation::Gap));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_not_understood_is_a_gap() {
         let inbox = inbox();
         let (line, mut stream) = listening(&inbox).await;
         for heard in [Heard::Message(b"{}".to_vec()), Heard::Nonsense] {
             inbox.hear(line, heard);
-            assert_eq!(stream.next().await, Some(Invalidation::Gap));
+            assert_eq!(next(&mut stream).await, Some(Invalidation::Gap));
         }
         assert_eq!(inbox.unreadable.load(Ordering::Relaxed), 2);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_is_behind_is_told_and_nobody_waits_for_it() {
         let inbox = inbox();
         let (line, mut slow) = listening(&inbox).await;
         let mut quick = inbox.stream().await.unwrap();
         for number in 1..=2 * QUEUE as u64 {
             inbox.hear(line, message(1, number));
-            assert_eq!(quick.next().await, Some(Invalidation::All));
+            assert_eq!(next(&mut quick).await, Some(Invalidation::All));
         }
-        assert_eq!(slow.next().await, Some(Invalidation::Gap));
+        assert_eq!(next(&mut slow).await, Some(Invalidation::Gap));
         for _ in 0..QUEUE {
-            assert_eq!(slow.next().await, Some(Invalidation::All));
+            assert_eq!(next(&mut slow).await, Some(Invalidation::All));
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn echoes_are_not_told() {
         let inbox = inbox();
         let (line, mut stream) = listening(&inbox).await;
@@ -339,12 +363,12 @@ mod tests {
         inbox.hear(line, message(0, 1));
         assert_eq!(inbox.echo.missing(), 0);
         inbox.hear(line, message(1, 1));
-        assert_eq!(stream.next().await, Some(Invalidation::All));
+        assert_eq!(next(&mut stream).await, Some(Invalidation::All));
         drop(inbox);
-        assert_eq!(stream.next().await, None);
+        assert_eq!(next(&mut stream).await, None);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_waits_is_told_of_success_and_of_failure() {
         let inbox = inbox();
         let line = inbox.next_line();

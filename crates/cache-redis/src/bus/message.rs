@@ -12,6 +12,9 @@ pub(super) const VERSION: u8 = 1;
 /// Bytes before the subject.
 const HEADER: usize = 48;
 
+/// The longest interval that a message has room for: 49 days.
+pub(super) const LONGEST_INTERVAL: Duration = Duration::from_millis(u32::MAX as u64);
+
 const KEY: u8 = 1;
 const TAG: u8 = 2;
 const ALL: u8 = 3;

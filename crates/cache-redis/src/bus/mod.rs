@@ -94,7 +94,7 @@ impl RedisBus {
             line: options.line.clone(),
             connections,
             limit,
-            heartbeat: options.heartbeat,
+            heartbeat: options.heartbeat.min(message::LONGEST_INTERVAL),
             echo,
             numbers: Mutex::default(),
             published: AtomicU64::new(0),

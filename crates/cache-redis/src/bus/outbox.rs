@@ -247,3 +247,66 @@ fn same(error: &Error) -> Error {
 fn interrupted() -> Error {
     Error::Unavailable { tier: errors::TIER, source: "the runtime was shut down".into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use tokio::task::unconstrained;
+
+    use super::*;
+    use crate::{RedisBus, RedisTier};
+
+    /// More than have a place in the queue.
+    const CROWD: usize = QUEUE + 10;
+
+    fn bus() -> RedisBus {
+        RedisTier::builder("redis://127.0.0.1:1/").unwrap().build().unwrap().bus()
+    }
+
+    fn used(bus: &RedisBus) -> usize {
+        usize::try_from(bus.shared.outbox.voice.numbers().last).unwrap()
+    }
+
+    /// A crowd of publishers, each as far as it comes before the task runs.
+    fn crowd(bus: &RedisBus) -> Vec<Pin<Box<impl Future<Output = Result<()>>>>> {
+        let outbox = &bus.shared.outbox;
+        // The runtime would have them take turns, and the task run between.
+        let publish = || Box::pin(unconstrained(outbox.publish(Invalidation::All)));
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| publish()).collect();
+        for publishing in &mut crowd {
+            let mut unheard = Context::from_waker(Waker::noop());
+            assert!(publishing.as_mut().poll(&mut unheard).is_pending());
+        }
+        crowd
+    }
+
+    /// Whoever gives up publishing uses a number up: in the queue or not even there, it is missing.
+    #[tokio::test]
+    async fn giving_up_uses_a_number() {
+        let bus = bus();
+        let crowd = crowd(&bus);
+        assert_eq!(used(&bus), 0);
+        drop(crowd);
+        assert_eq!(used(&bus), 10, "those without a place");
+        while used(&bus) < CROWD {
+            tokio::task::yield_now().await;
+        }
+        assert!(bus.shared.outbox.publish(Invalidation::All).await.is_err(), "there is no server");
+        assert_eq!(used(&bus), CROWD + 1, "failing does, and only once");
+    }
+
+    /// So does what was in the queue when the runtime ended.
+    #[test]
+    fn ending_the_runtime_uses_numbers() {
+        let bus = bus();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let crowd = runtime.block_on(async { crowd(&bus) });
+        drop(runtime);
+        assert_eq!(used(&bus), QUEUE);
+        drop(crowd);
+        assert_eq!(used(&bus), CROWD);
+    }
+}
