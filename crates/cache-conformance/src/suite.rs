@@ -7,7 +7,7 @@ use crate::harness::IntoHarness;
 /// Makes a test of every case that each [`RemoteTier`](cache_core::RemoteTier) must pass.
 ///
 /// `remote_tier_suite!(name, expression)` is a module called `name` with one `#[test]` a case. The
-/// expression is evaluated for each, to a [`Harness`] or, where the tier may not be available, an
+/// expression is evaluated for each, to a [`Harness`](crate::Harness) or, where the tier may not be available, an
 /// `Option` of one: a test without a harness passes, so say aloud that you skip.
 ///
 /// The namespace of the tier must be the suite's own: `purge` is among the cases.
@@ -54,7 +54,7 @@ macro_rules! remote_tier_suite {
 }
 
 /// Makes a test of every case about bytes that somebody else put under the tier's keys: for tiers
-/// whose [`Harness`] was told how to [plant](Harness::plant_with) such bytes.
+/// whose [`Harness`](crate::Harness) was told how to [plant](crate::Harness::plant_with) such bytes.
 ///
 /// As [`remote_tier_suite!`] otherwise.
 #[macro_export]

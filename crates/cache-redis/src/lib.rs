@@ -60,15 +60,16 @@
 //! loses what is published while a connection is broken; the bus makes sure that nobody takes that
 //! for silence:
 //!
-//! * **Every message is heard or missed.** Each subscriber gets each message of the others, in the
-//!   order of its publisher, or [`Gap`](cache_core::Invalidation::Gap) before anything later. That
-//!   includes those whose `publish` failed, was dropped or whose fate is unknown.
+//! * **Every message is heard, or told to be missing.** Each subscriber gets each message of the
+//!   others, in the order of its publisher, or [`Gap`](cache_core::Invalidation::Gap) before anything
+//!   later. That includes those whose `publish` failed or was given up, unless nothing at all is ever
+//!   heard of their publisher.
 //! * **In bounded time.** A message that was lost last is noticed with the next heartbeat of its
 //!   sender; a connection that went dead without a sign, a sender that is cut off and one that
 //!   crashed are each noticed after three (see [`RedisBuilder::bus_heartbeat`]).
 //! * **Once subscribed, always subscribed.** `subscribe` returns when the server has confirmed it.
 //!   A connection that breaks later is replaced; subscribers get a `Gap` when it breaks and another
-//!   one when they can hear again. A new stream does not begin with one.
+//!   one when they can hear again. A new stream begins without one.
 //! * **Nobody waits.** `publish` and `subscribe` end within `command_timeout`. A subscriber that is
 //!   more than 1,024 messages behind gets a `Gap` in their place and slows nobody down.
 //! * **What is not understood is a `Gap`**, and counted: it may have been an invalidation by a later

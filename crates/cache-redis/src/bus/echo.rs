@@ -1,6 +1,6 @@
 //! [`Echo`]: what comes back of our own messages: how long they take, and whether they come at all.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,11 +14,18 @@ pub(super) struct Echo {
     delay: AtomicU64,
     /// Heartbeats that the server took since anything came back.
     missing: AtomicU32,
+    /// Whether anything came back over this line. The first may have waited for connections.
+    is_warm: AtomicBool,
 }
 
 impl Echo {
     pub(super) fn new() -> Self {
-        Self { born: Instant::now(), delay: AtomicU64::new(0), missing: AtomicU32::new(0) }
+        Self {
+            born: Instant::now(),
+            delay: AtomicU64::new(0),
+            missing: AtomicU32::new(0),
+            is_warm: AtomicBool::new(false),
+        }
     }
 
     /// Now, as our messages say it.
@@ -31,9 +38,10 @@ impl Echo {
         self.missing.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was to come back over the line before will not come any more.
-    pub(super) fn forgive(&self) {
+    /// There is a new line. What was to come back over the one before will not come any more.
+    pub(super) fn begin(&self) {
         self.missing.store(0, Ordering::Relaxed);
+        self.is_warm.store(false, Ordering::Relaxed);
     }
 
     /// How many heartbeats were to come back, since anything did.
@@ -43,7 +51,10 @@ impl Echo {
 
     /// What was sent at `sent` came back.
     pub(super) fn came(&self, sent: u64) {
-        self.forgive();
+        self.missing.store(0, Ordering::Relaxed);
+        if !self.is_warm.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let took = self.now().saturating_sub(sent).max(1);
         // The inbox calls this under its lock: nothing is lost between the load and the store.
         let smoothed = match self.delay.load(Ordering::Relaxed) {
@@ -71,6 +82,8 @@ mod tests {
         let echo = Echo::new();
         assert_eq!(echo.delay(), None);
         tokio::time::advance(Duration::from_millis(80)).await;
+        echo.came(0);
+        assert_eq!(echo.delay(), None, "it may have waited for a connection");
         echo.came(echo.now() - 800);
         assert_eq!(echo.delay(), Some(Duration::from_micros(800)));
         echo.came(echo.now() - 1_600);

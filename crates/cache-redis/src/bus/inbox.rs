@@ -175,7 +175,7 @@ impl Inbox {
         state.since.get_or_insert(now);
         state.senders.excuse(now);
         state.listening = Listening::Now;
-        self.echo.forgive();
+        self.echo.begin();
         self.changed.notify_waiters();
     }
 

@@ -1,6 +1,6 @@
 //! [`RedisBus`]: invalidations between instances, over Pub/Sub.
 //!
-//! [`outbox`] sends and [`inbox`] receives; [`keeper`] is the task that keeps a [`line`] to listen
+//! [`outbox`] sends and [`inbox`] receives; [`keeper`] is the task that keeps a [`mod@line`] to listen
 //! on; [`senders`] finds what is missing, and [`echo`] learns from what comes back; [`message`] is
 //! the format (`docs/bus-format.md`).
 
@@ -112,8 +112,8 @@ impl RedisBus {
 
     /// How long a message takes from [`publish`](InvalidationBus::publish) to a subscriber, lately:
     /// measured on this handle's own messages and heartbeats, which the server sends back, so no
-    /// two clocks are compared. `None` before the first came back, and always while nothing is
-    /// subscribed.
+    /// two clocks are compared. `None` until some have come back, and always on a handle that was
+    /// never subscribed to.
     ///
     /// ```no_run
     /// # use cache_core::InvalidationBus;
