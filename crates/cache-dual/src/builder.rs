@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Clock, Codec, LocalTier, RemoteTier, SystemClock};
+use cache_core::{Clock, Codec, InvalidationBus, LocalTier, RemoteTier, SystemClock};
 use cache_memory::LocalCache;
 
 use crate::breaker::BreakerOptions;
 use crate::cache::DualCache;
 use crate::counters::Counters;
+use crate::peers::Peers;
 use crate::remote::Remote;
 
 /// What values weigh.
@@ -20,6 +21,7 @@ pub(crate) type Weigher<V> = Box<dyn Fn(&V) -> u64 + Send + Sync>;
 pub struct DualBuilder<V, L = LocalCache<V>> {
     memory: Memory<L>,
     remote: Option<RemoteParts<V>>,
+    bus: Option<Arc<dyn InvalidationBus>>,
     ttl: Duration,
     remote_deadline: Duration,
     breaker: BreakerOptions,
@@ -51,6 +53,7 @@ impl<V: Clone + Send + Sync + 'static> DualBuilder<V> {
         Self {
             memory: Memory::Default(memory),
             remote: None,
+            bus: None,
             ttl: Duration::from_secs(3600),
             remote_deadline: Duration::from_millis(100),
             breaker: BreakerOptions::default(),
@@ -65,14 +68,26 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     ///
     /// It has to be on the same clock as the cache.
     pub fn memory<M: LocalTier<V>>(self, memory: M) -> DualBuilder<V, M> {
-        let Self { memory: _, remote, ttl, remote_deadline, breaker, weigher, clock } = self;
+        let Self { memory: _, remote, bus, ttl, remote_deadline, breaker, weigher, clock } = self;
         let memory = Memory::Given(memory);
-        DualBuilder { memory, remote, ttl, remote_deadline, breaker, weigher, clock }
+        DualBuilder { memory, remote, bus, ttl, remote_deadline, breaker, weigher, clock }
     }
 
     /// The remote tier and how values are encoded for it. Default: none.
     pub fn remote(mut self, tier: Arc<dyn RemoteTier>, codec: impl Codec<V>) -> Self {
         self.remote = Some((tier, Arc::new(codec)));
+        self
+    }
+
+    /// The bus to the other instances that share the remote tier, such as `RedisTier::bus`. Default:
+    /// none.
+    ///
+    /// What is removed or replaced by one of them leaves the memory of all others as soon as they hear
+    /// of it. Whoever may have missed something, as when the bus was down, forgets all that it has in
+    /// memory and reads it from the remote tier again; while that is down too, from the origin. The bus is listened to from the first use of the cache on, on the runtime
+    /// of that call.
+    pub fn bus(mut self, bus: Arc<dyn InvalidationBus>) -> Self {
+        self.bus = Some(bus);
         self
     }
 
@@ -115,7 +130,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     ///
     /// [`BuildError`] names the option that makes no sense.
     pub fn build(self) -> Result<DualCache<V, L>, BuildError> {
-        let Self { memory, remote, ttl, remote_deadline, breaker, weigher, clock } = self;
+        let Self { memory, remote, bus, ttl, remote_deadline, breaker, weigher, clock } = self;
         if ttl.is_zero() {
             return Err(BuildError::ZeroTtl);
         }
@@ -134,7 +149,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
             let (clock, counters) = (Arc::clone(&clock), Arc::clone(&counters));
             Remote::new(tier, codec, remote_deadline, breaker, clock, counters)
         });
-        Ok(DualCache::from_parts(memory, remote, ttl, weigher, clock, counters))
+        let peers = bus.map(|bus| Peers::new(bus, Arc::clone(&counters)));
+        Ok(DualCache::from_parts(memory, remote, peers, ttl, weigher, clock, counters))
     }
 }
 
@@ -142,6 +158,7 @@ impl<V, L> fmt::Debug for DualBuilder<V, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DualBuilder")
             .field("remote", &self.remote.as_ref().map(|(tier, _)| tier))
+            .field("bus", &self.bus)
             .field("ttl", &self.ttl)
             .field("remote_deadline", &self.remote_deadline)
             .field("breaker", &self.breaker)

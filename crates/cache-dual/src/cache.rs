@@ -20,6 +20,7 @@ use crate::health::Health;
 use crate::inner::Inner;
 use crate::order::WriteOrder;
 use crate::outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome};
+use crate::peers::Peers;
 use crate::remote::Remote;
 
 /// Memory in front, a remote tier behind, one fetch a key. Clones share everything.
@@ -41,13 +42,15 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     pub(crate) fn from_parts(
         l1: L,
         l2: Option<Remote<V>>,
+        peers: Option<Peers>,
         ttl: Duration,
         weigher: Weigher<V>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Self {
         let (fences, flights, writers) = (Fences::new(), Flights::new(), WriteOrder::new());
-        let inner = Inner { l1, l2, fences, flights, writers, ttl, weigher, clock, counters };
+        let inner =
+            Inner { l1, l2, peers, fences, flights, writers, ttl, weigher, clock, counters };
         Self { inner: Arc::new(inner) }
     }
 
@@ -66,10 +69,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// [`get_or_fetch`](Self::get_or_fetch), such as those who pass on a stream.
     pub async fn lookup(&self, key: &CacheKey) -> Lookup<V> {
         let inner = &*self.inner;
-        if let Some(outcome) = inner.in_memory(key) {
-            inner.counters.l1_hits.add_one();
+        if let Some(outcome) = inner.hit(key) {
             return Lookup::Hit(outcome);
         }
+        self.inner.listen();
         let lookup = inner.behind_memory(key).await;
         match &lookup {
             Lookup::Hit(_) => inner.counters.l2_hits.add_one(),
@@ -85,7 +88,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// gives way to an invalidation in between.
     pub async fn ticket(&self, key: &CacheKey) -> Ticket {
         let inner = &*self.inner;
+        self.inner.listen();
         let mut ticket = inner.take_ticket(key);
+        ticket.replaces = true;
         if let Some(l2) = &inner.l2 {
             ticket.fence = l2.version(key).await;
         }
@@ -136,6 +141,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         Fut: Future<Output = Result<Fetched<V>, E>>,
         E: StdError + Send + Sync + 'static,
     {
+        if let Some(outcome) = self.inner.hit(key) {
+            return Ok(outcome);
+        }
+        self.inner.listen();
         self.inner.get_or_fetch(key, fetch).await
     }
 
@@ -157,6 +166,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// with the old value or the new one.
     pub async fn insert(&self, key: CacheKey, value: V, options: InsertOptions) -> Inserted {
         let inner = &*self.inner;
+        self.inner.listen();
         let entry = inner.entry(value, options);
         let _turn = inner.writers.turn(&key).await;
         let mut forget = Forget::begin(inner, &key);
@@ -164,6 +174,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         // last word has to be the new one. `forget` voids the fills that are still under way.
         if let Some(l2) = &inner.l2 {
             l2.put(&key, entry.clone()).await;
+        }
+        if let Some(peers) = &inner.peers {
+            let _counted = peers.tell(&key).await;
         }
         forget.end();
         let inserted = inner.l1.insert(key, entry);
@@ -179,8 +192,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     ///
     /// # Errors
     ///
-    /// If the remote tier did not confirm: it may go on holding the value, so callers have to try
-    /// again. Memory is rid of it, and so are fetches under way.
+    /// If the remote tier did not confirm: it may go on holding the value; or if the bus did not take
+    /// the message: other instances may. Callers have to try again. Memory is rid of it, and so are
+    /// fetches under way.
     pub async fn remove(&self, key: &CacheKey) -> Result<bool, Error> {
         let inner = &*self.inner;
         let _turn = inner.writers.turn(key).await;
@@ -189,9 +203,15 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
             Some(l2) => l2.remove(key).await,
             None => Ok(false),
         };
+        // Told even if the remote tier did not confirm: it may have done it.
+        let told = match &inner.peers {
+            Some(peers) => peers.tell(key).await,
+            None => Ok(()),
+        };
         forget.end();
         inner.report();
-        remote.map(|removed| removed | forget.was_in_memory)
+        let removed = remote? | forget.was_in_memory;
+        told.map(|()| removed)
     }
 
     /// Counts a call to the origin that is made outside of [`get_or_fetch`](Self::get_or_fetch),

@@ -25,6 +25,13 @@ impl Fences {
         self.stripe(key).fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Voids every token.
+    pub(crate) fn raise_all(&self) {
+        for stripe in &self.0 {
+            stripe.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     /// To be taken before the first read that the value will stand on.
     pub(crate) fn token(&self, key: &CacheKey) -> Token {
         Token(self.stripe(key).load(Ordering::Acquire))
@@ -57,6 +64,8 @@ pub struct Ticket {
     /// The version that the remote tier gave with its miss; `None` if it was not asked or failed.
     pub(crate) fence: Option<Fence>,
     pub(crate) taken_at: Timestamp,
+    /// Whether others may hold a value that this one is to replace.
+    pub(crate) replaces: bool,
 }
 
 impl Ticket {

@@ -31,10 +31,6 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         Fut: Future<Output = Result<Fetched<V>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        if let Some(outcome) = self.in_memory(key) {
-            self.counters.l1_hits.add_one();
-            return Ok(outcome);
-        }
         loop {
             match self.flights.join(*key) {
                 Role::Leader(seat) => return self.lead(key, seat, fetch).await,

@@ -74,6 +74,11 @@ impl<T> Flights<T> {
         self.0.remove(key);
     }
 
+    /// As [`detach`](Self::detach), of all flights.
+    pub fn detach_all(&self) {
+        self.0.clear();
+    }
+
     /// As [`detach`](Self::detach), unless another flight has taken the place of the follower's.
     pub fn detach_from(&self, key: &CacheKey, follower: &Follower<T>) {
         self.0.remove_if(key, |_, board| board.subscribe().same_channel(&follower.0));

@@ -26,10 +26,7 @@ impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Forget<'a, V, L> {
     }
 
     fn step(&self) -> bool {
-        // First the fence, so that no store can slip in behind the removal.
-        self.inner.fences.raise(self.key);
-        self.inner.flights.detach(self.key);
-        self.inner.l1.remove(self.key)
+        self.inner.forget_in_memory(self.key)
     }
 }
 

@@ -12,12 +12,14 @@ use crate::fetch::Landing;
 use crate::flight::Flights;
 use crate::order::WriteOrder;
 use crate::outcome::{Fulfilled, InsertOptions, Lookup, Outcome, Source};
+use crate::peers::Peers;
 use crate::remote::{Remote, RemoteRead};
 
 /// What all clones of a cache share.
 pub(crate) struct Inner<V, L> {
     pub(crate) l1: L,
     pub(crate) l2: Option<Remote<V>>,
+    pub(crate) peers: Option<Peers>,
     pub(crate) fences: Fences,
     pub(crate) flights: Flights<Landing<V>>,
     pub(crate) writers: WriteOrder,
@@ -32,10 +34,17 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         Some(Outcome::new(self.l1.get(key)?, Source::L1))
     }
 
+    /// What a lookup finds in memory. Counted.
+    pub(crate) fn hit(&self, key: &CacheKey) -> Option<Outcome<V>> {
+        let outcome = self.in_memory(key)?;
+        self.counters.l1_hits.add_one();
+        Some(outcome)
+    }
+
     /// Comes before any read: whatever is invalidated from here on, the read is void.
     pub(crate) fn take_ticket(&self, key: &CacheKey) -> Ticket {
         let (token, taken_at) = (self.fences.token(key), self.clock.now());
-        Ticket { key: *key, token, fence: None, taken_at }
+        Ticket { key: *key, token, fence: None, taken_at, replaces: false }
     }
 
     /// Asks the remote tier and fills memory with what it has.
@@ -95,7 +104,13 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             self.counters.fenced.add_one();
             return fulfilled;
         }
-        if l2.put_fenced(&ticket.key, entry, fence).await == Some(PutFenced::Superseded) {
+        let stored = l2.put_fenced(&ticket.key, entry, fence).await;
+        if ticket.replaces
+            && let Some(peers) = &self.peers
+        {
+            let _counted = peers.tell(&ticket.key).await;
+        }
+        if stored == Some(PutFenced::Superseded) {
             // Another process stored or removed the key meanwhile, and its word is the later one:
             // the next lookup here reads it. (A newer value of our own that this may remove from
             // memory is in the remote tier too.)

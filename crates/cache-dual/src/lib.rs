@@ -34,8 +34,9 @@
 //!   errors, and is joined as soon as it answers.
 //! * **Each lookup counts once**: as an L1 hit, an L2 hit or a miss.
 //!
-//! What it does not promise: other processes' memory is not told of an invalidation; their copies
-//! live until their time is up.
+//! With a bus ([`DualBuilder::bus`]) what one process removes or replaces leaves the memory of the
+//! others as soon as they hear of it, and whoever may have missed something forgets all that it has in
+//! memory. Without one, other processes' copies live until their time is up.
 //!
 //! # Features
 //!
@@ -62,6 +63,7 @@ mod health;
 mod inner;
 mod order;
 mod outcome;
+mod peers;
 mod remote;
 
 pub use breaker::{BreakerOptions, BreakerState};
