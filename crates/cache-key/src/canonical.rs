@@ -149,8 +149,7 @@ impl<'a, S: Sink> Writer<'a, S> {
     }
 
     /// Writes anything but an array or object.
-    #[inline(always)] // a call would cost as much as most scalars
-    #[allow(clippy::inline_always, reason = "measured")]
+    #[inline]
     fn scalar(&mut self, node: Node) {
         match node {
             Node::Plain { start, end } => {
