@@ -63,7 +63,8 @@ pub(crate) struct Events<K, V> {
 thread_local! {
     /// Whether this thread is in a listener, of whichever cache: then it must not wait for another
     /// thread's delivery, which may be waiting for its own.
-    static LISTENING: Cell<bool> = const { Cell::new(false) };
+    #[allow(clippy::missing_const_for_thread_local, reason = "`loom`'s macro takes no const block")]
+    static LISTENING: Cell<bool> = Cell::new(false);
 }
 
 fn listening() -> bool {
