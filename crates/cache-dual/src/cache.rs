@@ -162,8 +162,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     ///
     /// Fetches of the key that are under way no longer store theirs. Concurrent inserts of one key
     /// leave both tiers equal. If the remote tier does not confirm, which is counted, it may go on
-    /// holding an older value. Dropped, a call leaves memory without the key, and the remote tier
-    /// with the old value or the new one.
+    /// holding an older value. If the bus does not take the message, which is counted too, or the call
+    /// is dropped before it was asked, other instances' memory keeps an older value until its time is
+    /// up. Dropped, a call leaves memory without the key, and the remote tier with the old value or the
+    /// new one.
     pub async fn insert(&self, key: CacheKey, value: V, options: InsertOptions) -> Inserted {
         let inner = &*self.inner;
         self.inner.listen();
@@ -188,7 +190,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     ///
     /// Once this returns, nothing that was read or fetched before it began is stored or handed to
     /// later callers, whether or not it returned an error. Dropped, a call leaves memory without
-    /// the key, and the remote tier with it or without.
+    /// the key, and the remote tier with it or without; other instances may not have been told.
     ///
     /// # Errors
     ///
