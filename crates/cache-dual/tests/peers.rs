@@ -12,6 +12,7 @@ use cache_core::{Error, Invalidation, InvalidationBus, InvalidationStream, Resul
 use cache_dual::codec::Raw;
 use cache_dual::{DualCache, InsertOptions, LocalCache, Lookup, Source};
 use common::{Refused, TTL, World, bytes, key};
+use tokio::sync::Notify;
 
 /// An instance on a bus, with its own memory.
 fn instance(world: &World, bus: impl InvalidationBus) -> DualCache<Bytes> {
@@ -111,6 +112,34 @@ async fn a_gap_empties_memory() {
     until("the gap is heard of", || there.peek(&key("k")).is_none()).await;
     assert_eq!(there.get(&key("k")).await.unwrap().source, Source::L2);
     drop(here);
+}
+
+/// A bus that cannot be listened to until it is opened.
+#[derive(Debug)]
+struct Late(LocalBus, Arc<Notify>);
+
+#[async_trait]
+impl InvalidationBus for Late {
+    async fn publish(&self, message: Invalidation) -> Result<()> {
+        self.0.publish(message).await
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn InvalidationStream>> {
+        self.1.notified().await;
+        self.0.subscribe().await
+    }
+}
+
+/// What came into memory while nobody listened may be out of date: it is forgotten when listening begins.
+#[tokio::test]
+async fn what_came_before_listening_is_forgotten() {
+    let (world, opened) = (World::new(), Arc::new(Notify::new()));
+    let cache = instance(&world, Late(LocalBus::new(), Arc::clone(&opened)));
+    let _ = cache.insert(key("k"), bytes("v"), InsertOptions::new()).await;
+    assert!(cache.peek(&key("k")).is_some());
+    opened.notify_one();
+    until("it listens", || cache.peek(&key("k")).is_none()).await;
+    assert_eq!(cache.get(&key("k")).await.unwrap().source, Source::L2);
 }
 
 /// Everything of an instance ends with it, the task that listens, too.
