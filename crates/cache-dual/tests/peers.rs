@@ -98,6 +98,29 @@ async fn what_was_fetched_before_a_removal_elsewhere_is_not_kept() {
     assert!(matches!(there.lookup(&key("k")).await, Lookup::Miss(_)));
 }
 
+/// A34: the fence alone keeps it out, where there is no remote tier to refuse it.
+#[tokio::test]
+async fn what_is_heard_voids_fetches_under_way() {
+    let bus = LocalBus::new();
+    let cache: DualCache<Bytes> =
+        DualCache::builder().bus(Arc::new(bus.peer())).build().expect("valid options");
+    let (k, probe) = (key("k"), key("probe"));
+    let _ = cache.insert(probe, bytes("p"), InsertOptions::new()).await;
+    until("it listens", || cache.peek(&probe).is_none()).await;
+    for message in [Invalidation::Key(k), Invalidation::Gap] {
+        let _ = cache.insert(probe, bytes("p"), InsertOptions::new()).await;
+        let fetched = cache.get_or_fetch(&k, || async {
+            bus.publish(message).await.unwrap();
+            bus.publish(Invalidation::Key(probe)).await.unwrap();
+            until("both are heard of", || cache.peek(&probe).is_none()).await;
+            Ok::<_, Refused>(bytes("old"))
+        });
+        assert_eq!(fetched.await.unwrap().value, bytes("old"));
+        tokio::task::yield_now().await;
+        assert!(cache.peek(&k).is_none(), "{message:?}");
+    }
+}
+
 /// Whoever may have missed a message forgets what it holds, and finds it in the remote tier again.
 #[tokio::test]
 async fn a_gap_empties_memory() {
