@@ -221,12 +221,13 @@ fn not_from_the_future(entry: &StoredEntry, now: Timestamp) -> StoredEntry {
         time => now.saturating_add(time.saturating_since(now).saturating_sub(premature)),
     };
     if premature.is_zero() {
-        return entry.clone();
+        return entry.clone().with_epoch(0);
     }
     StoredEntry {
         stored_at: now,
         fresh_until: back(entry.fresh_until),
         expires_at: back(entry.expires_at),
+        epoch: 0,
         ..entry.clone()
     }
 }

@@ -22,6 +22,9 @@ pub struct Entry<V> {
     pub tags: Tags,
     /// What it counts against a bound in weight, in bytes.
     pub weight: u64,
+    /// In which of its cache's epochs the tags were last found to hold. Known to one process only:
+    /// remote tiers neither keep nor return it.
+    pub epoch: u64,
 }
 
 /// An entry as remote tiers exchange it: the value is encoded already.
@@ -38,6 +41,7 @@ impl<V> Entry<V> {
             expires_at: fresh_until.saturating_add(lifetime.grace),
             tags: Tags::default(),
             weight: 0,
+            epoch: 0,
         }
     }
 
@@ -55,10 +59,17 @@ impl<V> Entry<V> {
         self
     }
 
+    /// The same entry, its tags found to hold in this epoch.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
     /// The same times, tags and weight around another value.
     pub fn map<U>(self, f: impl FnOnce(V) -> U) -> Entry<U> {
-        let Self { value, stored_at, fresh_until, expires_at, tags, weight } = self;
-        Entry { value: f(value), stored_at, fresh_until, expires_at, tags, weight }
+        let Self { value, stored_at, fresh_until, expires_at, tags, weight, epoch } = self;
+        Entry { value: f(value), stored_at, fresh_until, expires_at, tags, weight, epoch }
     }
 
     /// As [`Entry::map`], for a conversion that can fail.
@@ -67,8 +78,8 @@ impl<V> Entry<V> {
     ///
     /// Those of `f`.
     pub fn try_map<U, E>(self, f: impl FnOnce(V) -> Result<U, E>) -> Result<Entry<U>, E> {
-        let Self { value, stored_at, fresh_until, expires_at, tags, weight } = self;
-        Ok(Entry { value: f(value)?, stored_at, fresh_until, expires_at, tags, weight })
+        let Self { value, stored_at, fresh_until, expires_at, tags, weight, epoch } = self;
+        Ok(Entry { value: f(value)?, stored_at, fresh_until, expires_at, tags, weight, epoch })
     }
 
     /// Whether it is still fresh at `now`.

@@ -40,6 +40,12 @@ pub trait LocalTier<V>: std::fmt::Debug + Send + Sync + 'static {
     /// Removes what is stored under `key`; whether there was a live entry.
     fn remove(&self, key: &CacheKey) -> bool;
 
+    /// Removes the live entry of `key` if `matches` says so; whether it did. Exactly the entry that
+    /// `matches` saw is removed: one that took its place meanwhile stays.
+    ///
+    /// `matches` runs while nothing is locked, and may be asked more than once.
+    fn remove_if(&self, key: &CacheKey, matches: impl Fn(&Entry<V>) -> bool) -> bool;
+
     /// Removes everything.
     fn clear(&self);
 

@@ -1,5 +1,8 @@
 //! Counters as read at one moment.
 
+use std::iter::Sum;
+use std::ops::AddAssign;
+
 /// What a cache has counted since it was made, read at one moment.
 ///
 /// Each lookup counts exactly once: as an L1 hit, an L2 hit or a miss (A73).
@@ -20,6 +23,30 @@ pub struct CacheStats {
     pub collapsed: u64,
     /// Values that were not stored because their key was invalidated or rewritten meanwhile.
     pub fenced: u64,
+    /// Lookups answered with a value past its fresh time.
+    pub stale: u64,
+    /// Fetches begun behind a hit, to replace a value that is stale or soon will be.
+    pub refreshes: u64,
+    /// Lookups answered with an error that was kept.
+    pub negative: u64,
+    /// Callers or fetches whose hard timeout was up.
+    pub timed_out: u64,
+    /// Fetches not made because the remote tier was out and as many as allowed were under way.
+    pub shed: u64,
+    /// Fetches begun because the remote tier took its time, that answered first.
+    pub hedged: u64,
+    /// Times that a fetch waited for another process's.
+    pub lease_waits: u64,
+    /// Hits on values that nobody could confirm: the remote tier did not answer after a gap in the bus.
+    pub doubtful: u64,
+    /// Entries of the remote tier that were not used because a tag of theirs was invalidated.
+    pub invalidated: u64,
+    /// Tags and caches invalidated here.
+    pub tag_changes: u64,
+    /// Queued writes that there was no room for.
+    pub queue_dropped: u64,
+    /// Removals that the remote tier or the bus took at a later attempt.
+    pub repaired: u64,
     /// The tier in memory.
     pub l1: LocalStats,
     /// The remote tier; all zero where there is none.
@@ -82,6 +109,8 @@ pub struct RemoteStats {
     pub errors: u64,
     /// Calls that were not answered in time.
     pub timeouts: u64,
+    /// Calls whose answer was used although it took so long that it counts as a failure.
+    pub slow: u64,
     /// Calls that the open breaker spared.
     pub skipped: u64,
     /// Values written.
@@ -94,6 +123,102 @@ pub struct RemoteStats {
     pub undecodable: u64,
 }
 
+impl AddAssign for CacheStats {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            l1_hits,
+            l2_hits,
+            misses,
+            fetches,
+            failed_fetches,
+            collapsed,
+            fenced,
+            stale,
+            refreshes,
+            negative,
+            timed_out,
+            shed,
+            hedged,
+            lease_waits,
+            doubtful,
+            invalidated,
+            tag_changes,
+            queue_dropped,
+            repaired,
+            l1,
+            l2,
+        } = other;
+        self.l1_hits += l1_hits;
+        self.l2_hits += l2_hits;
+        self.misses += misses;
+        self.fetches += fetches;
+        self.failed_fetches += failed_fetches;
+        self.collapsed += collapsed;
+        self.fenced += fenced;
+        self.stale += stale;
+        self.refreshes += refreshes;
+        self.negative += negative;
+        self.timed_out += timed_out;
+        self.shed += shed;
+        self.hedged += hedged;
+        self.lease_waits += lease_waits;
+        self.doubtful += doubtful;
+        self.invalidated += invalidated;
+        self.tag_changes += tag_changes;
+        self.queue_dropped += queue_dropped;
+        self.repaired += repaired;
+        self.l1 += l1;
+        self.l2 += l2;
+    }
+}
+
+impl AddAssign for LocalStats {
+    fn add_assign(&mut self, other: Self) {
+        let Self { entries, weight, hits, misses, writes, removals, evictions } = other;
+        self.entries += entries;
+        self.weight += weight;
+        self.hits += hits;
+        self.misses += misses;
+        self.writes += writes;
+        self.removals += removals;
+        self.evictions += evictions;
+    }
+}
+
+impl AddAssign for Evictions {
+    fn add_assign(&mut self, other: Self) {
+        let Self { capacity, expired, too_heavy } = other;
+        self.capacity += capacity;
+        self.expired += expired;
+        self.too_heavy += too_heavy;
+    }
+}
+
+impl AddAssign for RemoteStats {
+    fn add_assign(&mut self, other: Self) {
+        let Self { errors, timeouts, slow, skipped, writes, failed_writes, removals, undecodable } =
+            other;
+        self.errors += errors;
+        self.timeouts += timeouts;
+        self.slow += slow;
+        self.skipped += skipped;
+        self.writes += writes;
+        self.failed_writes += failed_writes;
+        self.removals += removals;
+        self.undecodable += undecodable;
+    }
+}
+
+/// What several caches have counted together, as of different kinds of requests (A76).
+impl Sum for CacheStats {
+    fn sum<I: Iterator<Item = Self>>(stats: I) -> Self {
+        stats.fold(Self::default(), |mut sum, stats| {
+            sum += stats;
+            sum
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +229,17 @@ mod tests {
         assert!(CacheStats::default().hit_rate().abs() < f64::EPSILON);
         let stats = CacheStats { l1_hits: 6, l2_hits: 2, misses: 2, ..CacheStats::default() };
         assert!((stats.hit_rate() - 0.8).abs() < f64::EPSILON);
+    }
+
+    /// A76: several caches' numbers add up.
+    #[test]
+    fn kinds_are_summed() {
+        let mut chat = CacheStats { l1_hits: 6, ..CacheStats::default() };
+        chat.l2.errors = 1;
+        chat.l1.evictions.expired = 4;
+        let embeddings = CacheStats { l1_hits: 1, misses: 3, l2: chat.l2, ..chat };
+        let all: CacheStats = [chat, embeddings].into_iter().sum();
+        assert_eq!((all.l1_hits, all.misses, all.l2.errors), (7, 3, 2));
+        assert_eq!(all.l1.evictions.expired, 8);
     }
 }

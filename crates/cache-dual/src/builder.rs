@@ -1,31 +1,44 @@
-//! [`DualBuilder`]: every option of a cache, checked once.
+//! [`DualBuilder`]: every option and part of a cache, checked once.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cache_core::{Clock, Codec, InvalidationBus, LocalTier, RemoteTier, SystemClock};
 use cache_memory::LocalCache;
 
-use crate::breaker::BreakerOptions;
 use crate::cache::DualCache;
 use crate::counters::Counters;
+use crate::epochs::Epochs;
+use crate::events::{Event, Events, Listener};
+use crate::fence::Fences;
+use crate::flight::Flights;
+use crate::inner::Inner;
+use crate::negative::Negatives;
+use crate::options::{BuildError, DualOptions, WriteMode};
+use crate::order::WriteOrder;
+use crate::pauses::Pauses;
 use crate::peers::Peers;
-use crate::remote::Remote;
+use crate::queue::Queue;
+use crate::remote::{BreakerOptions, Remote};
+use crate::repairs::Repairs;
+use crate::room::Room;
+use crate::stamps::Stamps;
+use crate::strategy::Strategy;
 
 /// What values weigh.
 pub(crate) type Weigher<V> = Box<dyn Fn(&V) -> u64 + Send + Sync>;
 
-/// What a [`DualCache`] can be told. Made by [`DualCache::builder`].
+/// What a [`DualCache`] is built of. Made by [`DualCache::builder`].
 #[must_use = "nothing is built until `build` is called"]
 pub struct DualBuilder<V, L = LocalCache<V>> {
     memory: Memory<L>,
     remote: Option<RemoteParts<V>>,
     bus: Option<Arc<dyn InvalidationBus>>,
-    ttl: Duration,
-    remote_deadline: Duration,
-    breaker: BreakerOptions,
+    options: DualOptions,
     weigher: Weigher<V>,
+    listener: Option<Listener>,
     clock: Arc<dyn Clock>,
 }
 
@@ -35,42 +48,50 @@ type RemoteParts<V> = (Arc<dyn RemoteTier>, Arc<dyn Codec<V>>);
 /// The memory tier: the caller's, or one that is yet to be made on the cache's own clock.
 enum Memory<L> {
     Given(L),
-    Default(fn(Arc<dyn Clock>) -> L),
+    Default(fn(u64, Events, Arc<dyn Clock>) -> L),
 }
-
-/// How many entries the default memory tier holds.
-const DEFAULT_ENTRIES: u64 = 10_000;
 
 impl<V: Clone + Send + Sync + 'static> DualBuilder<V> {
     pub(crate) fn new() -> Self {
-        let memory = |clock| {
-            LocalCache::local()
-                .max_entries(DEFAULT_ENTRIES)
-                .clock(clock)
-                .build()
-                .expect("a bound of 10,000 entries is a valid option")
-        };
         Self {
-            memory: Memory::Default(memory),
+            memory: Memory::Default(default_memory),
             remote: None,
             bus: None,
-            ttl: Duration::from_secs(3600),
-            remote_deadline: Duration::from_millis(100),
-            breaker: BreakerOptions::default(),
+            options: DualOptions::default(),
             weigher: Box::new(|_| 0),
+            listener: None,
             clock: Arc::new(SystemClock),
         }
     }
 }
 
+fn default_memory<V>(entries: u64, events: Events, clock: Arc<dyn Clock>) -> LocalCache<V>
+where
+    V: Clone + Send + Sync + 'static,
+{
+    use cache_memory::{Cause, Event as Local};
+    let memory = LocalCache::local().max_entries(entries).clock(clock);
+    let memory = if events.is_heard() {
+        memory.listener(move |event| match event {
+            Local::Left(entry, Cause::Expired) => events.tell(&Event::Expire { key: *entry.key() }),
+            Local::Left(entry, Cause::Evicted) => events.tell(&Event::Evict { key: *entry.key() }),
+            _ => {}
+        })
+    } else {
+        memory
+    };
+    memory.build().expect("a bound in entries that was checked is a valid option")
+}
+
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
-    /// The memory tier. Default: a [`LocalCache`] of 10,000 entries.
+    /// The memory tier. Default: a [`LocalCache`] of
+    /// [`max_entries`](DualOptions::max_entries) entries.
     ///
     /// It has to be on the same clock as the cache.
     pub fn memory<M: LocalTier<V>>(self, memory: M) -> DualBuilder<V, M> {
-        let Self { memory: _, remote, bus, ttl, remote_deadline, breaker, weigher, clock } = self;
+        let Self { memory: _, remote, bus, options, weigher, listener, clock } = self;
         let memory = Memory::Given(memory);
-        DualBuilder { memory, remote, bus, ttl, remote_deadline, breaker, weigher, clock }
+        DualBuilder { memory, remote, bus, options, weigher, listener, clock }
     }
 
     /// The remote tier and how values are encoded for it. Default: none.
@@ -83,36 +104,64 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     /// none.
     ///
     /// What is removed or replaced by one of them leaves the memory of all others as soon as they hear
-    /// of it. Whoever may have missed something, as when the bus was down, forgets all that it has in
-    /// memory and reads it from the remote tier again; while that is down too, from the origin. The bus is listened to from the first use of the cache on, on the runtime
-    /// of that call.
+    /// of it. Whoever may have missed something, as when the bus was down, has each entry in memory
+    /// confirmed by the remote tier before it serves it again; for as long as that does not answer,
+    /// unconfirmed ones are served, and counted. Without a remote tier memory is cleared instead.
+    ///
+    /// The bus is listened to from the first use of the cache on, on the runtime of that call.
     pub fn bus(mut self, bus: Arc<dyn InvalidationBus>) -> Self {
         self.bus = Some(bus);
         self
     }
 
-    /// How long values are good that say nothing else. Default: 1 hour.
-    pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
+    /// All options that are data. Replaces what was set before.
+    pub fn options(mut self, options: DualOptions) -> Self {
+        self.options = options;
         self
+    }
+
+    /// Changes some of the options that are data.
+    ///
+    /// ```
+    /// use cache_dual::DualCache;
+    /// use std::time::Duration;
+    ///
+    /// let cache: DualCache<String> =
+    ///     DualCache::builder().tune(|options| options.grace = Duration::from_secs(60)).build()?;
+    /// # Ok::<(), cache_dual::BuildError>(())
+    /// ```
+    pub fn tune(mut self, change: impl FnOnce(&mut DualOptions)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// How long values are good that say nothing else. Default: 1 hour.
+    pub fn default_ttl(self, ttl: Duration) -> Self {
+        self.tune(|options| options.ttl = ttl)
     }
 
     /// How long a call to the remote tier may take before it is given up. Default: 100 ms.
-    pub fn remote_deadline(mut self, deadline: Duration) -> Self {
-        self.remote_deadline = deadline;
-        self
+    pub fn remote_deadline(self, deadline: Duration) -> Self {
+        self.tune(|options| options.remote_deadline = deadline)
     }
 
     /// When a failing remote tier is left alone. Default: see [`BreakerOptions`].
-    pub fn breaker(mut self, options: BreakerOptions) -> Self {
-        self.breaker = options;
-        self
+    pub fn breaker(self, breaker: BreakerOptions) -> Self {
+        self.tune(|options| options.breaker = breaker)
     }
 
     /// What a value weighs in bytes, for a memory tier that is bounded in weight. Default: 0, to
     /// which the memory tier adds what it spends on an entry itself.
     pub fn weigher(mut self, weigher: impl Fn(&V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Box::new(weigher);
+        self
+    }
+
+    /// Told of every [`Event`], by whoever caused it, while nothing is locked: it may use the cache. One
+    /// caller's events come in their order; of two callers who did something at the same time, either
+    /// may be told of first. Its panics are logged and go no further. Default: none, and no cost.
+    pub fn listener(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
         self
     }
 
@@ -130,27 +179,60 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     ///
     /// [`BuildError`] names the option that makes no sense.
     pub fn build(self) -> Result<DualCache<V, L>, BuildError> {
-        let Self { memory, remote, bus, ttl, remote_deadline, breaker, weigher, clock } = self;
-        if ttl.is_zero() {
-            return Err(BuildError::ZeroTtl);
+        let Self { memory, remote, bus, options, weigher, listener, clock } = self;
+        options.check(remote.is_some())?;
+        let strategy = options.strategy;
+        if strategy == Strategy::RedisOrMemory && remote.is_none() {
+            tracing::warn!(
+                "no remote tier is configured: the cache is in this process's memory only"
+            );
         }
-        if remote_deadline.is_zero() {
-            return Err(BuildError::ZeroDeadline);
-        }
-        if breaker.failures == 0 || breaker.probe_interval.is_zero() {
-            return Err(BuildError::ZeroBreaker);
-        }
+        let events = Events::new(listener);
         let memory = match memory {
             Memory::Given(memory) => memory,
-            Memory::Default(make) => make(Arc::clone(&clock)),
+            Memory::Default(make) => {
+                make(options.max_entries.max(1), events.clone(), Arc::clone(&clock))
+            }
         };
-        let counters = Arc::new(Counters::new());
-        let remote = remote.map(|(tier, codec)| {
+        let counters = Arc::new(Counters::new(&options.namespace));
+        let l2 = remote.filter(|_| strategy.is_remote()).map(|(tier, codec)| {
             let (clock, counters) = (Arc::clone(&clock), Arc::clone(&counters));
-            Remote::new(tier, codec, remote_deadline, breaker, clock, counters)
+            Remote::new(tier, codec, options.remote_deadline, options.breaker, clock, counters)
         });
-        let peers = bus.map(|bus| Peers::new(bus, Arc::clone(&counters)));
-        Ok(DualCache::from_parts(memory, remote, peers, ttl, weigher, clock, counters))
+        let peers =
+            bus.filter(|_| strategy.caches()).map(|bus| Peers::new(bus, Arc::clone(&counters)));
+        let queue = match options.writes {
+            WriteMode::Queued { capacity } if l2.is_some() => Some(Queue::new(capacity)),
+            WriteMode::Queued { .. } | WriteMode::Through => None,
+        };
+        let (capacity, recheck) = (options.known_tags.max(1), options.recheck);
+        let stamps = Stamps::new(&options.namespace, capacity, recheck, Arc::clone(&clock));
+        let negatives = options.negative_ttl.filter(|_| strategy.caches());
+        Ok(DualCache {
+            inner: Arc::new(Inner {
+                l1: memory,
+                l2,
+                peers,
+                open: AtomicBool::new(strategy.caches()),
+                epochs: Epochs::new(),
+                stamps,
+                fences: Fences::new(),
+                stores: Fences::new(),
+                flights: Flights::new(),
+                tagged: Flights::new(),
+                negatives: negatives.map(|ttl| Negatives::new(ttl, Arc::clone(&clock))),
+                pauses: Pauses::new(),
+                room: options.fetches_while_down.map(Room::new),
+                writers: WriteOrder::new(),
+                queue,
+                repairs: Repairs::default(),
+                events,
+                options,
+                weigher,
+                clock,
+                counters,
+            }),
+        })
     }
 }
 
@@ -159,24 +241,7 @@ impl<V, L> fmt::Debug for DualBuilder<V, L> {
         f.debug_struct("DualBuilder")
             .field("remote", &self.remote.as_ref().map(|(tier, _)| tier))
             .field("bus", &self.bus)
-            .field("ttl", &self.ttl)
-            .field("remote_deadline", &self.remote_deadline)
-            .field("breaker", &self.breaker)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-/// An option that makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The default time to live is zero: nothing would ever be stored.
-    #[error("the default time to live is zero")]
-    ZeroTtl,
-    /// The remote deadline is zero: the remote tier would never answer.
-    #[error("the remote deadline is zero")]
-    ZeroDeadline,
-    /// The breaker opens after no failure, or probes all the time.
-    #[error("the breaker's failures or probe interval is zero")]
-    ZeroBreaker,
 }

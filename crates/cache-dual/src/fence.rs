@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cache_core::{CacheKey, Fence, Timestamp};
+use cache_core::{CacheKey, Fence, Tags, Timestamp};
 
 /// How many generations there are. Keys share them: a collision only makes one store be skipped.
 const STRIPES: usize = 1024;
@@ -66,6 +66,12 @@ pub struct Ticket {
     pub(crate) taken_at: Timestamp,
     /// Whether others may hold a value that this one is to replace.
     pub(crate) replaces: bool,
+    /// What was stored under the key by then: a copy from the remote tier gives way to it.
+    pub(crate) stored: Token,
+    /// The epoch in which it was taken.
+    pub(crate) epoch: u64,
+    /// The stamps that the value's tags bore then, the root's first.
+    pub(crate) tags: Tags,
 }
 
 impl Ticket {

@@ -118,6 +118,11 @@ impl<T> Seat<T> {
         self.board.send_replace(News::Announced(Arc::new(news)));
     }
 
+    /// A seat among those who wait for this one's news.
+    pub fn follower(&self) -> Follower<T> {
+        Follower(self.board.subscribe())
+    }
+
     /// A way to announce once the seat itself has been handed on.
     pub fn announcer(&self) -> impl FnOnce(T) + use<T> {
         let board = Arc::clone(&self.board);

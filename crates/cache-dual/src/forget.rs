@@ -4,19 +4,20 @@ use cache_core::{CacheKey, LocalTier};
 
 use crate::inner::Inner;
 
-/// Makes memory, fences and flights forget a key: when it begins, and again when it ends or is
-/// dropped. In between the remote tier is told, and readers may still find the old value there.
+/// Makes memory, fences and flights forget keys: when it begins, and again when it ends or is
+/// dropped. In between the remote tier is told, and readers may still find the old values there.
 pub(crate) struct Forget<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> {
     inner: &'a Inner<V, L>,
-    key: &'a CacheKey,
-    pub(crate) was_in_memory: bool,
+    keys: &'a [CacheKey],
+    /// How many were in memory.
+    pub(crate) were_in_memory: u64,
     ended: bool,
 }
 
 impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Forget<'a, V, L> {
-    pub(crate) fn begin(inner: &'a Inner<V, L>, key: &'a CacheKey) -> Self {
-        let mut forget = Self { inner, key, was_in_memory: false, ended: false };
-        forget.was_in_memory = forget.step();
+    pub(crate) fn begin(inner: &'a Inner<V, L>, keys: &'a [CacheKey]) -> Self {
+        let mut forget = Self { inner, keys, were_in_memory: 0, ended: false };
+        forget.were_in_memory = forget.step();
         forget
     }
 
@@ -25,8 +26,8 @@ impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Forget<'a, V, L> {
         self.step();
     }
 
-    fn step(&self) -> bool {
-        self.inner.forget_in_memory(self.key)
+    fn step(&self) -> u64 {
+        self.keys.iter().map(|key| u64::from(self.inner.forget_in_memory(key))).sum()
     }
 }
 

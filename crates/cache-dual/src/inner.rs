@@ -1,93 +1,120 @@
 //! What all clones of a cache share, and the steps that its operations are made of.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cache_core::{CacheKey, Clock, Entry, Inserted, Lifetime, LocalTier, PutFenced};
+use cache_core::{Clock, Entry, Inserted, Lifetime, LocalTier, PutFenced, Tags};
 
 use crate::builder::Weigher;
 use crate::counters::Counters;
+use crate::epochs::Epochs;
+use crate::events::Events;
 use crate::fence::{Fences, Ticket};
 use crate::fetch::Landing;
 use crate::flight::Flights;
+use crate::negative::Negatives;
+use crate::options::DualOptions;
 use crate::order::WriteOrder;
-use crate::outcome::{Fulfilled, InsertOptions, Lookup, Outcome, Source};
+use crate::outcome::{Fulfilled, InsertOptions, Tiers};
+use crate::pauses::Pauses;
 use crate::peers::Peers;
-use crate::remote::{Remote, RemoteRead};
+use crate::queue::{Queue, Write};
+use crate::remote::Remote;
+use crate::repairs::Repairs;
+use crate::room::Room;
+use crate::stamps::Stamps;
 
 /// What all clones of a cache share.
 pub(crate) struct Inner<V, L> {
     pub(crate) l1: L,
     pub(crate) l2: Option<Remote<V>>,
     pub(crate) peers: Option<Peers>,
+    pub(crate) options: DualOptions,
+    /// Whether anything is stored: not by every strategy, and no more once closed.
+    pub(crate) open: AtomicBool,
+    pub(crate) epochs: Epochs,
+    pub(crate) stamps: Stamps,
+    /// Generations of keys, raised by invalidations and inserts.
     pub(crate) fences: Fences,
+    /// The same, raised by whatever is stored in memory that was fetched.
+    pub(crate) stores: Fences,
     pub(crate) flights: Flights<Landing<V>>,
+    /// Flights of values with tags, apart: whoever asks after any tag's invalidation joins none.
+    pub(crate) tagged: Flights<Landing<V>>,
+    pub(crate) negatives: Option<Negatives>,
+    pub(crate) pauses: Pauses,
+    pub(crate) room: Option<Room>,
     pub(crate) writers: WriteOrder,
-    pub(crate) ttl: Duration,
+    pub(crate) queue: Option<Queue<V>>,
+    pub(crate) repairs: Repairs,
+    pub(crate) events: Events,
     pub(crate) weigher: Weigher<V>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Arc<Counters>,
 }
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
-    pub(crate) fn in_memory(&self, key: &CacheKey) -> Option<Outcome<V>> {
-        Some(Outcome::new(self.l1.get(key)?, Source::L1))
+    /// Whether anything is looked up and stored.
+    pub(crate) fn caches(&self) -> bool {
+        self.open.load(Ordering::Acquire)
     }
 
-    /// What a lookup finds in memory. Counted.
-    pub(crate) fn hit(&self, key: &CacheKey) -> Option<Outcome<V>> {
-        let outcome = self.in_memory(key)?;
-        self.counters.l1_hits.add_one();
-        Some(outcome)
-    }
-
-    /// Comes before any read: whatever is invalidated from here on, the read is void.
-    pub(crate) fn take_ticket(&self, key: &CacheKey) -> Ticket {
-        let (token, taken_at) = (self.fences.token(key), self.clock.now());
-        Ticket { key: *key, token, fence: None, taken_at, replaces: false }
-    }
-
-    /// Asks the remote tier and fills memory with what it has.
-    pub(crate) async fn behind_memory(&self, key: &CacheKey) -> Lookup<V> {
-        let mut ticket = self.take_ticket(key);
-        let Some(l2) = &self.l2 else { return Lookup::Miss(ticket) };
-        match l2.get(key).await {
-            RemoteRead::Hit(mut entry) => {
-                // Who stored it may have weighed otherwise, or not at all; the bound is ours.
-                entry.weight = entry.weight.max((self.weigher)(&entry.value));
-                let _ = self.publish(&ticket, &entry);
-                Lookup::Hit(Outcome::new(entry, Source::L2))
-            }
-            RemoteRead::Miss(fence) => {
-                ticket.fence = fence;
-                Lookup::Miss(ticket)
-            }
+    /// Ends everything; how many queued writes could not be made.
+    pub(crate) async fn close(&self, limit: Duration) -> usize {
+        self.open.store(false, Ordering::Release);
+        if let Some(peers) = &self.peers {
+            peers.close();
+        }
+        // What is under way finds the fences raised, and nothing in its place.
+        self.forget_all();
+        match &self.queue {
+            Some(queue) => queue.close(limit).await,
+            None => 0,
         }
     }
 
-    pub(crate) fn entry(&self, value: V, options: InsertOptions) -> Entry<V> {
+    /// An entry with the stamps of `tags`, the root's first.
+    pub(crate) fn entry(&self, value: V, options: InsertOptions, tags: Tags) -> Entry<V> {
         let weight = options.weight.unwrap_or_else(|| (self.weigher)(&value));
-        let lifetime = Lifetime::new(options.ttl.unwrap_or(self.ttl));
-        Entry::new(value, self.clock.now(), lifetime).with_weight(weight)
-    }
-
-    /// Stores `entry` in memory if the ticket still holds at the moment of storing.
-    pub(crate) fn publish(&self, ticket: &Ticket, entry: &Entry<V>) -> Inserted {
-        let holds = || self.fences.holds(&ticket.key, ticket.token);
-        let inserted = self.l1.insert_if(ticket.key, entry.clone(), holds);
-        if inserted == Inserted::Declined {
-            self.counters.fenced.add_one();
+        let mut ttl = options.ttl.unwrap_or(self.options.ttl);
+        if self.options.jitter > 0.0 {
+            ttl = ttl.mul_f64(1.0 - self.options.jitter * fastrand::f64());
         }
-        self.report();
-        inserted
+        let grace = options.grace.unwrap_or(self.options.grace);
+        // Zero is "do not store", with or without grace.
+        let grace = if ttl.is_zero() { ttl } else { grace };
+        let lifetime = Lifetime::new(ttl).with_grace(grace);
+        Entry::new(value, self.clock.now(), lifetime).with_weight(weight).with_tags(tags)
     }
 
-    /// Stores `entry` in the remote tier if the ticket still holds there too.
-    pub(crate) async fn publish_remotely(
+    /// Stores a fetched value in memory, as far as its options say so.
+    pub(crate) fn publish_fetched(
         &self,
         ticket: &Ticket,
+        entry: &Entry<V>,
+        tiers: Tiers,
+    ) -> Inserted {
+        if tiers != Tiers::Remote {
+            return self.publish(ticket, entry);
+        }
+        if entry.is_expired(self.clock.now()) {
+            Inserted::Expired
+        } else if self.fences.holds(&ticket.key, ticket.token) {
+            Inserted::Stored
+        } else {
+            self.counters.fenced.add_one();
+            Inserted::Declined
+        }
+    }
+
+    /// Stores `entry` in the remote tier if the ticket still holds there too, or has it queued.
+    pub(crate) async fn publish_remotely(
+        self: &Arc<Self>,
+        ticket: Ticket,
         local: Inserted,
         entry: Entry<V>,
+        tiers: Tiers,
     ) -> Fulfilled {
         let fulfilled = match local {
             Inserted::Stored => Fulfilled::Stored,
@@ -95,20 +122,38 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             Inserted::Expired => return Fulfilled::Expired,
             Inserted::Declined => return Fulfilled::Fenced,
         };
-        let (Some(l2), Some(fence)) = (&self.l2, ticket.fence) else {
+        if self.l2.is_none() || tiers == Tiers::Memory {
             return fulfilled;
-        };
+        }
+        if ticket.fence.is_none() {
+            self.counters.l2_failed_writes.add_one(); // it did not even answer the lookup
+            return fulfilled;
+        }
+        if let Some(queue) = &self.queue {
+            self.enqueue(queue, Write::Fetched(ticket, entry));
+            return fulfilled;
+        }
+        self.store_remotely(&ticket, entry).await.unwrap_or(fulfilled)
+    }
+
+    /// `None` says that there is nothing to say beyond what became of it in memory.
+    pub(crate) async fn store_remotely(
+        &self,
+        ticket: &Ticket,
+        entry: Entry<V>,
+    ) -> Option<Fulfilled> {
+        let (l2, fence) = (self.l2.as_ref()?, ticket.fence?);
         // Beyond its memory the tier may have forgotten that the key was removed meanwhile.
         let held = self.clock.now().saturating_since(ticket.taken_at);
         if held >= l2.fence_memory() || !self.fences.holds(&ticket.key, ticket.token) {
             self.counters.fenced.add_one();
-            return fulfilled;
+            return None;
         }
         let stored = l2.put_fenced(&ticket.key, entry, fence).await;
         if ticket.replaces
             && let Some(peers) = &self.peers
         {
-            let _counted = peers.tell(&ticket.key).await;
+            let _counted = peers.tell_key(&ticket.key).await;
         }
         if stored == Some(PutFenced::Superseded) {
             // Another process stored or removed the key meanwhile, and its word is the later one:
@@ -116,9 +161,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             // memory is in the remote tier too.)
             self.counters.fenced.add_one();
             self.l1.remove(&ticket.key);
-            return Fulfilled::Fenced;
+            return Some(Fulfilled::Fenced);
         }
-        fulfilled
+        None
     }
 
     pub(crate) fn report(&self) {

@@ -49,35 +49,53 @@
 //!
 //! Without any of them there is no Redis, no HTTP and no JSON in the dependency tree.
 
-mod breaker;
 mod builder;
 mod cache;
 pub mod codec;
 mod counters;
+mod detached;
+mod epochs;
 mod error;
+mod events;
 mod fence;
 mod fetch;
 pub mod flight;
 mod forget;
 mod health;
 mod inner;
+mod invalidate;
+mod lease;
+mod many;
+mod negative;
+mod options;
 mod order;
 mod outcome;
+mod pauses;
 mod peers;
+mod queue;
+mod read;
 mod remote;
+mod repairs;
+mod room;
+mod stamps;
+mod strategy;
+mod write;
 
-pub use breaker::{BreakerOptions, BreakerState};
-pub use builder::{BuildError, DualBuilder};
-pub use cache::DualCache;
+pub use builder::DualBuilder;
+pub use cache::{DualCache, ExportError, Imported, Query, Warmed};
 pub use error::FetchError;
+pub use events::Event;
 pub use fence::Ticket;
 pub use fetch::FetchCount;
 pub use health::Health;
-pub use outcome::{Fetched, Fulfilled, InsertOptions, Lookup, Outcome, Source};
+pub use options::{BuildError, DualOptions, LeaseOptions, WriteMode};
+pub use outcome::{Fetched, Freshness, Fulfilled, InsertOptions, Lookup, Outcome, Source, Tiers};
+pub use remote::{BreakerOptions, BreakerState};
+pub use strategy::Strategy;
 
 pub use cache_core::{
     BoxError, BuildKeyHasher, CacheKey, CacheStats, Clock, Codec, CodecId, Entry, Error, Inserted,
-    LocalTier, ManualClock, RemoteTier, SystemClock, Timestamp,
+    InvalidationBus, LocalTier, ManualClock, RemoteTier, SystemClock, Tag, Timestamp,
 };
 pub use cache_memory::{self as memory, LocalCache};
 #[cfg(feature = "redis")]

@@ -17,8 +17,24 @@ impl WriteOrder {
         Self((0..STRIPES).map(|_| Mutex::new(())).collect())
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "the low bits are all that is wanted")]
     pub(crate) async fn turn(&self, key: &CacheKey) -> MutexGuard<'_, ()> {
-        self.0[key.prefix() as usize % STRIPES].lock().await
+        self.0[stripe(key)].lock().await
     }
+
+    /// The turns of many keys, taken in one order by all, so that nobody waits for each other.
+    pub(crate) async fn turns(&self, keys: &[CacheKey]) -> Vec<MutexGuard<'_, ()>> {
+        let mut stripes: Vec<usize> = keys.iter().map(stripe).collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        let mut turns = Vec::with_capacity(stripes.len());
+        for stripe in stripes {
+            turns.push(self.0[stripe].lock().await);
+        }
+        turns
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the low bits are all that is wanted")]
+fn stripe(key: &CacheKey) -> usize {
+    key.prefix() as usize % STRIPES
 }

@@ -13,6 +13,8 @@ pub struct Outcome<V> {
     pub value: V,
     /// Where it came from.
     pub source: Source,
+    /// Whether it is past its fresh time.
+    pub freshness: Freshness,
     /// When it was fetched or given.
     pub stored_at: Timestamp,
     /// When its time is up.
@@ -20,9 +22,15 @@ pub struct Outcome<V> {
 }
 
 impl<V> Outcome<V> {
-    pub(crate) fn new(entry: Entry<V>, source: Source) -> Self {
+    #[inline]
+    pub(crate) fn new(entry: Entry<V>, source: Source, freshness: Freshness) -> Self {
         let Entry { value, stored_at, expires_at, .. } = entry;
-        Self { value, source, stored_at, expires_at }
+        Self { value, source, freshness, stored_at, expires_at }
+    }
+
+    /// Whether it is past its fresh time, and served because there is nothing better.
+    pub const fn is_stale(&self) -> bool {
+        matches!(self.freshness, Freshness::Stale)
     }
 
     /// How old it is at `now` (see [`DualCache::now`](crate::DualCache::now)).
@@ -34,6 +42,15 @@ impl<V> Outcome<V> {
     pub fn remaining(&self, now: Timestamp) -> Duration {
         self.expires_at.saturating_since(now)
     }
+}
+
+/// Whether a value is within its fresh time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Freshness {
+    /// It is.
+    Fresh,
+    /// It is past that, within its grace time.
+    Stale,
 }
 
 /// Where a value came from.
@@ -71,16 +88,42 @@ pub enum Lookup<V> {
 #[must_use]
 pub struct InsertOptions {
     pub(crate) ttl: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
     pub(crate) weight: Option<u64>,
+    pub(crate) tiers: Tiers,
+}
+
+/// Which tiers a value goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tiers {
+    /// All there are.
+    #[default]
+    All,
+    /// This process's memory only.
+    Memory,
+    /// The remote tier only.
+    Remote,
 }
 
 impl InsertOptions {
     /// Nothing set.
     pub const fn new() -> Self {
-        Self { ttl: None, weight: None }
+        Self { ttl: None, grace: None, weight: None, tiers: Tiers::All }
     }
 
-    /// How long the value is good. Zero stores nothing.
+    /// How long the value is kept beyond that, stale.
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Which tiers it goes to. Default: all there are.
+    pub const fn tiers(mut self, tiers: Tiers) -> Self {
+        self.tiers = tiers;
+        self
+    }
+
+    /// How long the value is fresh. Zero stores nothing.
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use cache_core::{CacheKey, Error, Invalidation, InvalidationBus, LocalTier};
+use cache_core::{CacheKey, Error, Invalidation, InvalidationBus, LocalTier, Tag};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::counters::Counters;
+use crate::events::{Event, EventKind};
 use crate::inner::Inner;
 
 /// Pauses between attempts to subscribe grow from the first to the second of these.
@@ -20,30 +21,52 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Peers {
     bus: Arc<dyn InvalidationBus>,
     counters: Arc<Counters>,
-    task: Mutex<Option<AbortHandle>>,
+    task: Mutex<Task>,
+}
+
+#[derive(Debug)]
+enum Task {
+    NotStarted,
+    Started(AbortHandle),
+    Closed,
 }
 
 impl Peers {
     pub(crate) fn new(bus: Arc<dyn InvalidationBus>, counters: Arc<Counters>) -> Self {
-        Self { bus, counters, task: Mutex::new(None) }
+        Self { bus, counters, task: Mutex::new(Task::NotStarted) }
     }
 
     /// Tells them that what they hold under `key` is no longer true.
-    pub(crate) async fn tell(&self, key: &CacheKey) -> Result<(), Error> {
-        let told = self.bus.publish(Invalidation::Key(*key)).await;
+    pub(crate) async fn tell_key(&self, key: &CacheKey) -> Result<(), Error> {
+        self.tell(Invalidation::Key(*key)).await
+    }
+
+    /// Tells them that what they hold under `tag` is no longer true.
+    pub(crate) async fn tell_tag(&self, tag: Tag) -> Result<(), Error> {
+        self.tell(Invalidation::Tag(tag)).await
+    }
+
+    async fn tell(&self, message: Invalidation) -> Result<(), Error> {
+        let told = self.bus.publish(message).await;
         if let Err(error) = &told {
             self.counters.bus_failures.increment(1);
-            tracing::debug!(key = %key.short(), %error, "other instances could not be told");
+            let error: &dyn std::error::Error = error;
+            tracing::debug!(error, "other instances could not be told");
         }
         told
+    }
+
+    /// Hears no more.
+    pub(crate) fn close(&self) {
+        if let Task::Started(task) = std::mem::replace(&mut *self.task.lock(), Task::Closed) {
+            task.abort();
+        }
     }
 }
 
 impl Drop for Peers {
     fn drop(&mut self) {
-        if let Some(task) = self.task.get_mut() {
-            task.abort();
-        }
+        self.close();
     }
 }
 
@@ -53,44 +76,53 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) fn listen(self: &Arc<Self>) {
         let Some(peers) = &self.peers else { return };
         let mut task = peers.task.lock();
-        if task.as_ref().is_none_or(AbortHandle::is_finished) {
-            let listening = listen(Arc::downgrade(self), Arc::clone(&peers.bus));
-            *task = Some(tokio::spawn(listening).abort_handle());
+        match &*task {
+            Task::Closed => return,
+            Task::Started(task) if !task.is_finished() => return,
+            Task::Started(_) | Task::NotStarted => {}
         }
+        let listening = listen(Arc::downgrade(self), Arc::clone(&peers.bus));
+        *task = Task::Started(tokio::spawn(listening).abort_handle());
     }
 
     /// Does in memory what another instance says that it did.
     fn heed(&self, message: Invalidation) {
-        let counters = &self.counters;
         match message {
-            Invalidation::Key(key) => {
-                counters.bus_messages.increment(1);
-                self.forget_in_memory(&key);
-            }
             Invalidation::Gap => {
-                counters.bus_gaps.increment(1);
-                self.forget_all();
+                self.counters.bus_gaps.increment(1);
+                self.doubt_all();
+                return;
             }
-            // Tags are not known here, so whatever is told of them may be about anything.
-            _ => {
-                counters.bus_messages.increment(1);
-                self.forget_all();
+            Invalidation::Key(key) => {
+                self.forget_in_memory(&key);
+                self.events.emit(EventKind::Delete, &key);
             }
+            Invalidation::Tag(tag) if tag == self.stamps.root() => {
+                self.stamps.forget(&tag, &self.epochs);
+                self.forget_all();
+                self.events.tell(&Event::Clear);
+            }
+            Invalidation::Tag(tag) => {
+                self.stamps.forget(&tag, &self.epochs);
+                self.tagged.detach_all();
+                self.events.tell(&Event::Invalidate { tag });
+            }
+            // What cannot be understood may be about anything.
+            _ => self.doubt_all(),
         }
+        self.counters.bus_messages.increment(1);
     }
 
-    /// First the fence, so that no store can slip in behind the removal.
-    pub(crate) fn forget_in_memory(&self, key: &CacheKey) -> bool {
-        self.fences.raise(key);
-        self.flights.detach(key);
-        self.l1.remove(key)
-    }
-
-    /// The same of all keys. What is in the remote tier stays, and is what lookups find next.
-    fn forget_all(&self) {
+    /// Something may have been missed. Whatever is in memory has to be confirmed by the remote tier
+    /// before it is served again, one entry at a time, as it is asked for.
+    fn doubt_all(&self) {
+        if self.l2.is_none() {
+            return self.forget_all();
+        }
         self.fences.raise_all();
+        self.epochs.suspect();
         self.flights.detach_all();
-        self.l1.clear();
+        self.tagged.detach_all();
     }
 }
 
@@ -105,7 +137,7 @@ where
             Ok(mut stream) => {
                 let Some(inner) = owner.upgrade() else { return };
                 // Whatever is in memory by now was put there while nobody listened.
-                inner.forget_all();
+                inner.doubt_all();
                 drop(inner);
                 pause = FIRST_PAUSE;
                 while let Some(message) = stream.next().await {

@@ -64,20 +64,23 @@ fn metrics_are_emitted() {
         Some(DebugValue::Counter(count)) => *count,
         other => panic!("{name}: {other:?} in {:?}", emitted.keys()),
     };
-    assert_eq!(counted("cache_lookups_total{outcome=l1_hit}"), 1);
-    assert_eq!(counted("cache_lookups_total{outcome=miss}"), 2);
-    assert_eq!(counted("cache_fetches_total{}"), 1);
-    assert_eq!(counted("cache_remote_writes_total{}"), 1);
-    assert_eq!(counted("cache_remote_removals_total{}"), 1);
-    assert_eq!(counted("cache_remote_calls_total{failure=error}"), 1);
-    for op in ["get", "put", "remove"] {
-        let name = format!("cache_remote_seconds{{op={op}}}");
+    assert_eq!(counted("cache_lookups_total{cache=default,outcome=l1_hit}"), 1);
+    assert_eq!(counted("cache_lookups_total{cache=default,outcome=miss}"), 2);
+    assert_eq!(counted("cache_fetches_total{cache=default}"), 1);
+    assert_eq!(counted("cache_remote_writes_total{cache=default}"), 1);
+    assert_eq!(counted("cache_remote_removals_total{cache=default}"), 1);
+    assert_eq!(counted("cache_remote_calls_failed_total{cache=default,failure=error}"), 1);
+    let timed =
+        [("l1", "get"), ("l2", "get"), ("l2", "put"), ("l2", "remove"), ("origin", "fetch")];
+    for (tier, op) in timed {
+        let name = format!("cache_operation_seconds{{cache=default,tier={tier},op={op}}}");
         assert!(
             matches!(&emitted[&name], DebugValue::Histogram(took) if !took.is_empty()),
             "{name} is declared and never recorded"
         );
     }
-    for gauge in ["cache_entries{}", "cache_weight_bytes{}", "cache_remote_up{}"] {
-        assert!(matches!(emitted[gauge], DebugValue::Gauge(_)), "{gauge}");
+    for gauge in ["cache_entries", "cache_weight_bytes", "cache_remote_up"] {
+        let gauge = format!("{gauge}{{cache=default}}");
+        assert!(matches!(emitted[&gauge], DebugValue::Gauge(_)), "{gauge}");
     }
 }

@@ -259,6 +259,10 @@ impl LocalTier<Bytes> for Meanwhile {
         LocalTier::remove(&self.tier, key)
     }
 
+    fn remove_if(&self, key: &CacheKey, matches: impl Fn(&Entry<Bytes>) -> bool) -> bool {
+        LocalTier::remove_if(&self.tier, key, matches)
+    }
+
     fn clear(&self) {
         self.tier.clear();
     }

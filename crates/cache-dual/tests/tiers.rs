@@ -216,12 +216,15 @@ fn senseless_options_are_refused() {
     let builder = DualCache::<bytes::Bytes>::builder;
     let zero = Duration::ZERO;
     let cases = [
-        (builder().default_ttl(zero), BuildError::ZeroTtl),
-        (builder().remote_deadline(zero), BuildError::ZeroDeadline),
-        (builder().breaker(BreakerOptions::default().failures(0)), BuildError::ZeroBreaker),
+        (builder().default_ttl(zero), BuildError::Zero("ttl")),
+        (builder().remote_deadline(zero), BuildError::Zero("remote_deadline")),
+        (
+            builder().breaker(BreakerOptions::default().failures(0)),
+            BuildError::Zero("breaker.failures"),
+        ),
         (
             builder().breaker(BreakerOptions::default().probe_interval(zero)),
-            BuildError::ZeroBreaker,
+            BuildError::Zero("breaker.probe_interval"),
         ),
     ];
     for (builder, expected) in cases {

@@ -61,6 +61,10 @@ where
         self.remove(key).is_some()
     }
 
+    fn remove_if(&self, key: &CacheKey, matches: impl Fn(&Entry<V>) -> bool) -> bool {
+        self.remove_if(key, matches).is_some()
+    }
+
     fn clear(&self) {
         self.clear();
     }

@@ -37,6 +37,7 @@ pub fn record(bytes: &[u8]) {
             expires_at: Timestamp::MAX,
             tags: Tags::default(),
             weight: 5,
+            epoch: 0,
         };
         let written = encode(&KEY, &entry, Fence([1; 16]), threshold, ring.as_ref());
         let original = written.expect("it is short");

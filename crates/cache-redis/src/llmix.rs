@@ -148,6 +148,7 @@ impl Llmix {
             fresh_until: expires_at,
             expires_at,
             tags: Tags::default(),
+            epoch: 0,
         })
     }
 

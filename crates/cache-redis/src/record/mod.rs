@@ -221,6 +221,7 @@ pub(crate) fn decode(
         expires_at: header.expires_at,
         tags: read_tags(&record[HEADER..tags_end]),
         weight: header.weight,
+        epoch: 0,
     }))
 }
 

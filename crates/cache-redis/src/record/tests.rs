@@ -30,6 +30,7 @@ fn entry(codec: u8, bytes: impl Into<Bytes>, weight: u64, tags: u8) -> StoredEnt
         expires_at: hour(2),
         tags: (0..tags).map(tag).collect(),
         weight,
+        epoch: 0,
     }
 }
 

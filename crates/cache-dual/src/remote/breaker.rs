@@ -7,15 +7,20 @@ use parking_lot::Mutex;
 
 /// When the remote tier is left alone, and how often it is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 #[must_use]
 pub struct BreakerOptions {
     pub(crate) failures: u32,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub(crate) probe_interval: Duration,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(crate) slow_call: Option<Duration>,
 }
 
 impl Default for BreakerOptions {
     fn default() -> Self {
-        Self { failures: 3, probe_interval: Duration::from_secs(1) }
+        Self { failures: 3, probe_interval: Duration::from_secs(1), slow_call: None }
     }
 }
 
@@ -29,6 +34,13 @@ impl BreakerOptions {
     /// While it is open, one call an interval is let through to probe the tier. Default: 1 s.
     pub const fn probe_interval(mut self, interval: Duration) -> Self {
         self.probe_interval = interval;
+        self
+    }
+
+    /// A call that takes longer than this counts as a failure although its answer is used. Default:
+    /// none does; those beyond the deadline fail anyway.
+    pub const fn slow_call(mut self, limit: Duration) -> Self {
+        self.slow_call = Some(limit);
         self
     }
 }

@@ -1,0 +1,48 @@
+//! Many keys at once.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::hash::BuildHasher;
+
+use cache_core::{CacheKey, LocalTier};
+
+use crate::cache::DualCache;
+use crate::error::FetchError;
+use crate::outcome::Outcome;
+
+impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
+    /// The values of `keys`, one answer a key in their order, duplicates included. What memory does not
+    /// have is asked of the remote tier in one round trip.
+    pub async fn get_many(&self, keys: &[CacheKey]) -> Vec<Option<Outcome<V>>> {
+        self.inner.listen();
+        self.inner.lookup_many(keys).await
+    }
+
+    /// The values of `keys`, one answer a key in their order, duplicates included. Those that no tier
+    /// has are fetched in one call, each of them once: `fetch` is told which, and returns the values of
+    /// as many as it can. Keys that another caller is fetching are waited for; should that caller go
+    /// away, `fetch` is called again, for them.
+    ///
+    /// `None` stands for a key that `fetch` returned no value for. Values of keys that it was not asked
+    /// for are ignored.
+    ///
+    /// # Errors
+    ///
+    /// What `fetch` returned, shared by all who waited for any of its keys; what others' fetches
+    /// returned that this call waited for. Values that were fetched before are stored all the same.
+    pub async fn get_or_fetch_many<F, Fut, E, S>(
+        &self,
+        keys: &[CacheKey],
+        fetch: F,
+    ) -> Result<Vec<Option<Outcome<V>>>, FetchError<E>>
+    where
+        F: FnMut(Vec<CacheKey>) -> Fut,
+        Fut: Future<Output = Result<HashMap<CacheKey, V, S>, E>>,
+        E: StdError + Send + Sync + 'static,
+        S: BuildHasher,
+    {
+        self.inner.listen();
+        self.inner.get_or_fetch_many(keys, fetch).await
+    }
+}

@@ -1,0 +1,269 @@
+//! Invalidation: of keys, of tags, of everything, and the repair of what others did not learn of.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use cache_core::{CacheKey, Error, LocalTier, Tag};
+
+use crate::events::{Event, EventKind};
+use crate::forget::Forget;
+use crate::inner::Inner;
+use crate::repairs::{Debt, Owing};
+use crate::stamps::{STAMP_TTL, Stamp, Stamps};
+
+/// Pauses between attempts to repair grow from the first to the second of these.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
+    /// First the fence, so that no store can slip in behind the removal.
+    pub(crate) fn forget_in_memory(&self, key: &CacheKey) -> bool {
+        self.fences.raise(key);
+        self.flights.detach(key);
+        self.tagged.detach(key);
+        if let Some(negatives) = &self.negatives {
+            negatives.forget(key);
+        }
+        self.l1.remove(key)
+    }
+
+    /// The same of all keys.
+    pub(crate) fn forget_all(&self) {
+        self.fences.raise_all();
+        self.epochs.clear();
+        self.flights.detach_all();
+        self.tagged.detach_all();
+        if let Some(negatives) = &self.negatives {
+            negatives.clear();
+        }
+        self.l1.clear();
+    }
+
+    pub(crate) async fn remove(self: &Arc<Self>, key: &CacheKey) -> Result<bool, Error> {
+        let _turn = self.writers.turn(key).await;
+        // Owed until it is done: a call that is dropped on the way leaves that behind.
+        self.owe_key(key, self.all());
+        let mut forget = Forget::begin(self, std::slice::from_ref(key));
+        let remote = match &self.l2 {
+            Some(l2) => l2.remove(key).await,
+            None => Ok(false),
+        };
+        // Told even if the remote tier did not confirm: it may have done it.
+        let told = self.tell_key(key).await;
+        self.owe_key(key, Debt { to_remote: remote.is_err(), to_bus: told.is_err() });
+        forget.end();
+        self.report();
+        self.events.emit(EventKind::Delete, key);
+        let removed = remote? || (forget.were_in_memory > 0);
+        told.map(|()| removed)
+    }
+
+    pub(crate) async fn remove_many(self: &Arc<Self>, keys: &[CacheKey]) -> Result<u64, Error> {
+        // Writers of several keys must not wait for each other crosswise.
+        let _turns = self.writers.turns(keys).await;
+        for key in keys {
+            self.owe_key(key, self.all());
+        }
+        let mut forget = Forget::begin(self, keys);
+        let remote = match &self.l2 {
+            Some(l2) => l2.remove_many(keys).await,
+            None => Ok(0),
+        };
+        let mut told = Ok(());
+        for key in keys {
+            let this = self.tell_key(key).await;
+            self.owe_key(key, Debt { to_remote: remote.is_err(), to_bus: this.is_err() });
+            told = told.and(this);
+            self.events.emit(EventKind::Delete, key);
+        }
+        forget.end();
+        self.report();
+        let removed = remote?.max(forget.were_in_memory);
+        told.map(|()| removed)
+    }
+
+    /// Removes the value of `key` where it satisfies `matches`: in each tier exactly the one that was
+    /// asked about.
+    pub(crate) async fn remove_if(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        matches: impl Fn(&V) -> bool,
+    ) -> Result<bool, Error> {
+        let _turn = self.writers.turn(key).await;
+        let mut removed = false;
+        if let Some(l2) = &self.l2 {
+            let lookup = l2.read(key, None).await?;
+            let found = lookup.entry.and_then(|entry| l2.open(key, entry));
+            if found.is_some_and(|entry| matches(&entry.value)) {
+                removed = l2.remove_if_equals(key, lookup.fence).await?;
+            }
+        }
+        // After the remote tier, so that memory is not filled again with what was removed there; what
+        // is on the way from there is void.
+        self.stores.raise(key);
+        removed |= self.l1.remove_if(key, |entry| matches(&entry.value));
+        if removed {
+            self.flights.detach(key);
+            self.tagged.detach(key);
+            self.events.emit(EventKind::Delete, key);
+            let told = self.tell_key(key).await;
+            self.owe_key(key, Debt { to_remote: false, to_bus: told.is_err() });
+            told?;
+        }
+        self.report();
+        Ok(removed)
+    }
+
+    /// Invalidates everything under `tag`, which is within the namespace.
+    pub(crate) async fn change(self: &Arc<Self>, tag: Tag) -> Result<(), Error> {
+        let is_root = tag == self.stamps.root();
+        let stamp = self.stamps.change(tag, &self.epochs);
+        // From here on it is owed; a call that is dropped leaves that behind.
+        let debt = self.all();
+        self.owe_tag(tag, stamp, debt);
+        if is_root {
+            self.forget_all();
+            self.events.tell(&Event::Clear);
+        } else {
+            self.tagged.detach_all();
+            self.events.tell(&Event::Invalidate { tag });
+        }
+        self.counters.tag_changes.add_one();
+        self.report();
+        self.pay_tag(tag, stamp, debt).await
+    }
+
+    /// Everything that an invalidation owes.
+    fn all(&self) -> Debt {
+        Debt { to_remote: self.l2.is_some(), to_bus: self.peers.is_some() }
+    }
+
+    pub(crate) async fn tell_key(&self, key: &CacheKey) -> Result<(), Error> {
+        match &self.peers {
+            Some(peers) => peers.tell_key(key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the remote tier, and then the other instances, who may ask it at once.
+    async fn pay_tag(self: &Arc<Self>, tag: Tag, stamp: Stamp, debt: Debt) -> Result<(), Error> {
+        let (mut left, mut result) = (debt, Ok(()));
+        if let Some(l2) = self.l2.as_ref().filter(|_| debt.to_remote) {
+            let epoch = self.epochs.now();
+            match l2.put_note(&Stamps::key(&tag), &stamp, STAMP_TTL, None).await {
+                Ok(_) => {
+                    left.to_remote = false;
+                    if self.stamps.known(&tag) == Some(stamp) {
+                        self.stamps.learn(tag, stamp, self.clock.now(), epoch, &self.epochs);
+                    }
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        if let Some(peers) = self.peers.as_ref().filter(|_| debt.to_bus) {
+            match peers.tell_tag(tag).await {
+                // Told before the remote tier knows, they may believe it too soon: tell them again.
+                Ok(()) => left.to_bus = left.to_remote,
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        self.owe_tag(tag, stamp, left);
+        result
+    }
+
+    fn owe_key(self: &Arc<Self>, key: &CacheKey, debt: Debt) {
+        if debt.is_none() && self.repairs.len() == 0 {
+            return;
+        }
+        let owing = self.repairs.settle_key(key, debt);
+        self.see_to(owing);
+    }
+
+    /// What is owed after a value was written. If there is no room to note it, an older value may live
+    /// on elsewhere until its time is up: that is no reason to invalidate everything.
+    pub(crate) fn owe_write(self: &Arc<Self>, key: &CacheKey, debt: Debt) {
+        if debt.is_none() || self.repairs.has_room() {
+            self.owe_key(key, debt);
+        }
+    }
+
+    fn owe_tag(self: &Arc<Self>, tag: Tag, stamp: Stamp, debt: Debt) {
+        let owing = self.repairs.settle_tag(tag, stamp, debt);
+        self.see_to(owing);
+    }
+
+    fn see_to(self: &Arc<Self>, owing: Owing) {
+        self.counters.repairs.set(self.repairs.len());
+        match owing {
+            Owing::Noted => {}
+            Owing::First => match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(repair(Arc::downgrade(self)))),
+                Err(_) => self.repairs.payer_left(),
+            },
+            Owing::TooMany => {
+                tracing::warn!(
+                    "too many invalidations wait for the remote tier: all is invalidated"
+                );
+                let root = self.stamps.root();
+                let stamp = self.stamps.change(root, &self.epochs);
+                self.forget_all();
+                self.repairs.forget_all_but(root, stamp, self.all());
+            }
+        }
+    }
+
+    /// Tries everything that is owed once; whether nothing is left, and nobody need try again.
+    async fn pay(self: &Arc<Self>) -> bool {
+        let Some((keys, tags)) = self.repairs.bill() else { return true };
+        for (tag, stamp, debt) in tags {
+            if self.pay_tag(tag, stamp, debt).await.is_err() {
+                return false; // the rest would fare no better
+            }
+        }
+        for (key, mut left) in keys {
+            let _turn = self.writers.turn(&key).await;
+            if !self.repairs.owes(&key) {
+                continue; // written meanwhile
+            }
+            if let Some(l2) = self.l2.as_ref().filter(|_| left.to_remote) {
+                left.to_remote = l2.remove(&key).await.is_err();
+                // Of what was read there before, nothing is copied into memory.
+                self.fences.raise(&key);
+            }
+            left.to_bus = left.to_bus && self.tell_key(&key).await.is_err();
+            self.owe_key(&key, left);
+            if !left.is_none() {
+                return false;
+            }
+            self.counters.repaired.add_one();
+        }
+        false
+    }
+}
+
+/// Pays what is owed until nothing is left.
+async fn repair<V, L>(owner: Weak<Inner<V, L>>)
+where
+    V: Clone + Send + Sync + 'static,
+    L: LocalTier<V>,
+{
+    /// The next debt starts another payer, should this one be dropped with its runtime.
+    struct Leaving<V: Clone + Send + Sync + 'static, L: LocalTier<V>>(Weak<Inner<V, L>>);
+    impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Drop for Leaving<V, L> {
+        fn drop(&mut self) {
+            if let Some(inner) = self.0.upgrade() {
+                inner.repairs.payer_left();
+            }
+        }
+    }
+    let leaving = Leaving(owner);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LONGEST_PAUSE);
+        let Some(inner) = leaving.0.upgrade() else { return };
+        if inner.pay().await {
+            return;
+        }
+    }
+}
