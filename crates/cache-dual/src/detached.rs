@@ -93,7 +93,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         match within(until, follower.news()).await {
             // The task has counted what it did for its own caller.
             Ok(Heard::News(landing)) if is_own => Self::taken(&landing),
-            Ok(Heard::News(landing)) => self.follow(&landing),
+            Ok(Heard::News(landing)) => self.follow(key, &landing),
             Ok(Heard::Gone) => None,
             Ok(Heard::Panicked) => {
                 self.counters.misses.add_one();

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cache_core::{CacheKey, Error, LocalTier, Tag};
+use futures_util::future::join_all;
 
 use crate::events::{Event, EventKind};
 use crate::forget::Forget;
@@ -70,8 +71,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             None => Ok(0),
         };
         let mut told = Ok(());
-        for key in keys {
-            let this = self.tell_key(key).await;
+        let telling = join_all(keys.iter().map(|key| self.tell_key(key))).await;
+        for (key, this) in keys.iter().zip(telling) {
             self.owe_key(key, Debt { to_remote: remote.is_err(), to_bus: this.is_err() });
             told = told.and(this);
             self.events.emit(EventKind::Delete, key);

@@ -64,6 +64,7 @@ mod forget;
 mod health;
 mod inner;
 mod invalidate;
+mod lead;
 mod lease;
 mod many;
 mod negative;

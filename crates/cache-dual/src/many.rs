@@ -138,8 +138,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             for (key, follower) in others {
                 match within(until, follower.news()).await {
                     Ok(Heard::News(landing)) => {
-                        if let Some(result) = self.follow(&landing) {
-                            drop(done.insert(key, Some(result?)))
+                        if let Some(result) = self.follow(&key, &landing) {
+                            drop(done.insert(key, Some(result?)));
                         } else {
                             self.flights.detach_from(&key, &follower);
                             open.push(key);
@@ -215,7 +215,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 done.insert(key, None);
                 continue;
             };
-            let (outcome, local, entry) = self.land(&ticket, Some(seat), Fetched::new(value));
+            let (outcome, local, entry) = self.land(&ticket, seat, Fetched::new(value));
             done.insert(key, Some(outcome));
             stores.push(self.publish_remotely(ticket, local, entry, Tiers::All));
         }

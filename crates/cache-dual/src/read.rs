@@ -299,7 +299,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             let stamp = if let Some(stamp) = stamp {
                 stamp
             } else {
-                let stamp = self.stamps.known(&tag).unwrap_or_else(random);
+                // One that was confirmed before may have been changed by others since, and lost with
+                // their change; one that nobody else knows cannot.
+                let stamp = self.stamps.unconfirmed(&tag).unwrap_or_else(random);
                 match l2.put_note(&key, &stamp, STAMP_TTL, Some(fence)).await {
                     Ok(PutFenced::Stored) => stamp,
                     Ok(PutFenced::Superseded) => {

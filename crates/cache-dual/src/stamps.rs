@@ -91,6 +91,12 @@ impl Stamps {
         Some(self.known.get(tag)?.stamp)
     }
 
+    /// The stamp of `tag` if only this process knows it.
+    pub(crate) fn unconfirmed(&self, tag: &Tag) -> Option<Stamp> {
+        let known = self.known.get(tag)?;
+        known.confirmed.is_none().then_some(known.stamp)
+    }
+
     /// The stamp of `tag` where nobody else can be asked: the known one, or one that is new.
     pub(crate) fn local(&self, tag: Tag) -> Stamp {
         let made = || Known { stamp: random(), confirmed: None };

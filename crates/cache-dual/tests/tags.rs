@@ -128,7 +128,7 @@ async fn a_fetch_does_not_outlive_its_tag() {
 async fn a_ticket_does_not_outlive_its_tag() {
     let world = World::new();
     let (here, there) = (world.process().cache, world.process().cache);
-    for by in [&here, &there] {
+    for (by, is_here) in [(&here, true), (&there, false)] {
         let k = key("k");
         let tags = [tenant()];
         let Lookup::Miss(ticket) = here.query(&k).tags(&tags).lookup().await else { panic!() };
@@ -139,7 +139,7 @@ async fn a_ticket_does_not_outlive_its_tag() {
             "it was fetched under another stamp"
         );
         world.clock.advance(Duration::from_secs(2)); // past `recheck`
-        if std::ptr::eq(by, &here) {
+        if is_here {
             assert!(here.get(&k).await.is_none());
         }
         here.remove(&k).await.unwrap();
@@ -172,6 +172,24 @@ async fn a_lost_stamp_revives_nothing() {
     world.remote.put(&k, &kept).await.unwrap(); // as if only the stamps had been evicted
     assert!(!has(&world.process().cache, "a").await);
     assert!(!has(&cache, "a").await);
+}
+
+/// The same where the process that meets the loss does not know of the change.
+#[tokio::test]
+async fn who_missed_a_change_does_not_undo_it_when_the_stamp_is_lost() {
+    let world = World::new();
+    let (here, there) = (world.process().cache, world.process().cache);
+    let k = key("a");
+    put(&here, "a", &[tenant()]).await;
+    put(&there, "b", &[tenant()]).await; // `there` knows the stamp of now
+    let kept = world.remote.get(&k).await.unwrap().entry.expect("it is stored");
+    here.remove_tag(&tenant()).await.unwrap();
+    world.remote.purge().await.unwrap();
+    world.remote.put(&k, &kept).await.unwrap();
+    world.clock.advance(Duration::from_secs(2)); // past `recheck`: `there` asks, and finds no stamp
+    put(&there, "c", &[tenant()]).await;
+    assert!(!has(&there, "a").await && !has(&world.process().cache, "a").await);
+    assert!(has(&world.process().cache, "c").await);
 }
 
 /// A61: tags do not make a dead remote tier cost more: one deadline a lookup, and everything works in

@@ -6,9 +6,12 @@ use cache_core::BoxError;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-/// Upper bounds of the latency histograms' buckets, in seconds: from 10 µs to 10 s.
-const SECONDS: [f64; 13] =
-    [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 1.0, 10.0];
+/// Upper bounds of the latency histograms' buckets, in seconds: from 100 ns, a hit in memory, to a
+/// minute, a long answer of a provider.
+const SECONDS: [f64; 16] = [
+    1e-7, 2.5e-7, 1e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 1.0, 10.0,
+    60.0,
+];
 
 /// Writes logs to standard error, filtered by `RUST_LOG` (default: `info`).
 pub fn init_logs() {
