@@ -22,21 +22,45 @@
 //!
 //! # Guarantees
 //!
-//! * **One fetch a key** in this process, however many ask at once. If the caller that fetches goes
-//!   away, another takes over; if the fetch fails, all who waited get that error, and it is not
-//!   kept.
-//! * **Nothing stale comes back.** What was read or fetched before a [`remove`](DualCache::remove)
-//!   or an [`insert`](DualCache::insert) of its key is never stored after it, in either tier. Each
-//!   miss takes a fence token before its first read, and storing checks it (see [`Ticket`]).
+//! * **One fetch a key** in this process, however many ask at once; with a
+//!   [lease](DualOptions::lease), among all processes. If the caller that fetches goes away, another
+//!   takes over; if the fetch fails, all who waited get that error, and it is not kept.
+//! * **Nothing stale comes back.** What was read or fetched before a [`remove`](DualCache::remove), an
+//!   [`insert`](DualCache::insert), a [`remove_tag`](DualCache::remove_tag) or a
+//!   [`clear`](DualCache::clear) is never stored after it, in either tier. Each miss takes a fence
+//!   token before its first read, and storing checks it (see [`Ticket`]).
 //! * **No life is lengthened.** Times are absolute; a fill from L2 keeps what is left.
 //! * **The remote tier cannot hurt.** Each call to it has a deadline; after repeated failures it is
 //!   left alone, but for one probe an interval. An unreachable tier makes lookups misses, never
-//!   errors, and is joined as soon as it answers.
+//!   errors, and is joined as soon as it answers. What it did not learn meanwhile it is told then.
 //! * **Each lookup counts once**: as an L1 hit, an L2 hit or a miss.
 //!
-//! With a bus ([`DualBuilder::bus`]) what one process removes or replaces leaves the memory of the
-//! others as soon as they hear of it, and whoever may have missed something forgets all that it has in
-//! memory. Without one, other processes' copies live until their time is up.
+//! # Consistency
+//!
+//! When an invalidation has returned `Ok`, this process serves nothing older. Other processes serve
+//! nothing older from the remote tier once [`recheck`](DualOptions::recheck) (for a tag or a clear; at
+//! once for a key) has passed; from their memory, not after they have heard of it on the
+//! [bus](DualBuilder::bus), nor after they have noticed a gap in the bus and the remote tier answers
+//! again, nor, with or without a bus, after [`memory_ttl`](DualOptions::memory_ttl) or the entry's own
+//! end. When it has returned an error, the same holds for this process at once, and for the others
+//! from the moment at which a later attempt succeeds, which this cache makes in the background for as
+//! long as it lives.
+//!
+//! # Beyond a hit and a miss
+//!
+//! | to | see |
+//! |---|---|
+//! | serve stale values while the origin fails or is slow | [`DualOptions::grace`], [`soft_timeout`](DualOptions::soft_timeout), [`DualCache::get_or_fetch_detached`] |
+//! | refresh before values end | [`DualOptions::eager_refresh`] |
+//! | invalidate by tenant, model, ... | [`Query::tags`], [`DualCache::remove_tag`] |
+//! | ask for many keys at once | [`DualCache::get_many`], [`DualCache::get_or_fetch_many`] |
+//! | give one call other options | [`DualCache::query`] |
+//! | spare the origin when the remote tier is out | [`DualOptions::fetches_while_down`] |
+//! | not wait for writes | [`WriteMode::Queued`] |
+//! | fill memory at startup | [`DualCache::warm_from_remote`], [`DualCache::warm_with`], [`DualCache::import`] |
+//! | be told what happens | [`DualBuilder::listener`], [`DualCache::stats`], the `metrics` facade |
+//! | read options from configuration | feature `serde`, [`DualOptions`], [`Strategy`] |
+//! | use another in-process cache | [`LocalTier`], [`DualBuilder::memory`] |
 //!
 //! # Features
 //!
@@ -45,6 +69,7 @@
 //! | `bincode` | yes | [`codec::Bincode`], for typed values in the remote tier |
 //! | `messagepack` | no | [`codec::MessagePack`], the same, readable by other languages |
 //! | `json` | no | `codec::Json`, the same as readable JSON |
+//! | `serde` | no | `Serialize` and `Deserialize` for [`DualOptions`] |
 //! | `redis` | no | `redis`: the `cache-redis` crate, re-exported |
 //!
 //! Without any of them there is no Redis, no HTTP and no JSON in the dependency tree.

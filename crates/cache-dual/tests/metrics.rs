@@ -15,7 +15,8 @@ const DASHBOARD: &str = include_str!("../../../docs/grafana/cache.json");
 fn emitted() -> BTreeSet<(String, Vec<String>)> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     metrics::with_local_recorder(&recorder, || {
         runtime.block_on(async {
             let clock = std::sync::Arc::new(ManualClock::default());
@@ -24,11 +25,11 @@ fn emitted() -> BTreeSet<(String, Vec<String>)> {
             let cache = builder.build().expect("valid options");
             let key = CacheKey::from_text("a secret prompt");
             let fetch = || async { Ok::<_, Infallible>(bytes::Bytes::from_static(b"v")) };
-            cache.get_or_fetch(&key, fetch).await.unwrap();
+            cache.get_or_fetch(&key, fetch).await.expect("it is fetched");
             cache.get(&key).await;
             let _ = cache.insert(key, bytes::Bytes::new(), InsertOptions::new()).await;
-            cache.remove(&key).await.unwrap();
-            cache.remove_tag(&Tag::named("tenant:acme")).await.unwrap();
+            cache.remove(&key).await.expect("it is removed");
+            cache.remove_tag(&Tag::named("tenant:acme")).await.expect("it is told");
         });
     });
     let all = snapshotter.snapshot().into_vec().into_iter().map(|(key, ..)| {
