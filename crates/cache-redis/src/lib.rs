@@ -90,6 +90,7 @@
 //! It makes errors, not decisions: leaving a failing Redis alone, serving stale answers and joining
 //! concurrent misses are `cache-dual`'s. It does not read from replicas, which may be behind.
 
+mod backoff;
 mod bus;
 mod config;
 mod connections;
