@@ -15,7 +15,7 @@ pub(crate) const FEATURE_CHECKS: &[(&str, &[&str])] = &[
     ("cache-core", &[]),
     ("cache-key", &["llmix", "serde"]),
     ("cache-memory", &[]),
-    ("cache-redis", &["encryption", "llmix"]),
+    ("cache-redis", &["encryption", "internals", "llmix"]),
     ("cache-dual", &["bincode", "json", "messagepack", "redis"]),
     ("cache-llm", &[]),
     ("cache-conformance", &[]),

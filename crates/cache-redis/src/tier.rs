@@ -307,8 +307,9 @@ impl RedisTier {
             Value::ServerError(error) => return Err(errors::from_server(error)),
             other => return Err(errors::unexpected(&other)),
         };
+        let fence = record::version(&found);
         let mut is_of_another = false;
-        let entry = match record::decode(key, &found, self.shared.keys.as_ref()) {
+        let entry = match record::decode(key, found, self.shared.keys.as_ref()) {
             Ok(Record::Entry(entry)) => self.shared.skew.to_local(entry),
             Ok(Record::Tombstone) => None,
             Err(reason) => {
@@ -317,7 +318,7 @@ impl RedisTier {
                 None
             }
         };
-        Ok((Lookup { entry, fence: record::version(&found) }, is_of_another))
+        Ok((Lookup { entry, fence }, is_of_another))
     }
 
     /// The record of another key came in reply to a question about `key`.
@@ -376,8 +377,7 @@ impl RemoteTier for RedisTier {
     }
 
     async fn get(&self, key: &CacheKey) -> Result<Lookup> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.shared.names.name(key));
+        let get = self.shared.names.get(key);
         let call = self.call().about(key);
         let (reply, via) = self.shared.connections.exchange(&get, call).await?;
         let (lookup, is_of_another) = self.lookup(key, reply)?;
