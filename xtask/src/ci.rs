@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Failure, Outcome};
 use crate::key_features::key_features;
 use crate::models::models;
-use crate::shell::{cargo, find, in_ci, run};
+use crate::shell::{cargo, find, in_ci, program, run, succeeds};
 use crate::tidy;
 
 /// Every crate without its default features, then with each feature alone: features only add, so the
@@ -15,7 +15,7 @@ pub(crate) const FEATURE_CHECKS: &[(&str, &[&str])] = &[
     ("cache-core", &[]),
     ("cache-key", &["llmix", "serde"]),
     ("cache-memory", &[]),
-    ("cache-redis", &["encryption", "llmix"]),
+    ("cache-redis", &["encryption", "internals", "llmix"]),
     ("cache-dual", &["bincode", "json", "messagepack", "redis"]),
     ("cache-llm", &[]),
     ("cache-conformance", &[]),
@@ -32,6 +32,7 @@ pub(crate) fn ci() -> Outcome {
             .map_err(|failure| failure.advise("run `cargo fmt --all`"))
     })?;
     steps.step("tidy", tidy::tidy)?;
+    steps.step("kept entries", kept_entries)?;
     steps.step("dependencies", dependencies)?;
     steps.step("clippy", || {
         run(&mut cargo("clippy --workspace --all-targets --all-features -- -D warnings"))
@@ -64,6 +65,22 @@ fn features() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The entries that the tests of `cache-redis` read are those that a second implementation of the stored
+/// format writes.
+fn kept_entries() -> Outcome {
+    if !succeeds(&mut program("python3", "--version")) {
+        if in_ci() {
+            let advice = "install Python 3; only its standard library is used";
+            return Err(Failure::new("python3 does not run", advice));
+        }
+        println!(
+            "skipped: the second implementation of the stored format, because python3 is missing"
+        );
+        return Ok(());
+    }
+    run(&mut program("python3", "crates/cache-redis/tests/entries/write.py --check"))
 }
 
 fn dependencies() -> Outcome {

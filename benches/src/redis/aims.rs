@@ -27,6 +27,10 @@ pub(super) fn aims(report: &Report) -> Vec<Aim> {
             aims.push(Aim::at_least(what, ratio, bound));
         }
     }
+    let entries = &report.entries;
+    for (what, took) in [("encoding", entries.encode), ("decoding", entries.decode)] {
+        aims.push(Aim::at_most(format!("{what} of an entry of 2 KiB, µs"), took / 1e3, 1.0));
+    }
     let [batch, singles, ..]: &[Batches] = &report.batches else { return aims };
     let what = "100 keys, one reader: `get_many` is as many times as fast as single gets";
     aims.push(Aim::at_least(what, singles.us / batch.us, 5.0));

@@ -3,6 +3,7 @@
 mod aims;
 mod batches;
 mod contenders;
+mod entries;
 mod field;
 mod figures;
 mod lane;
@@ -17,6 +18,7 @@ use cache_benches_readers::Load;
 use serde::Serialize;
 
 use self::batches::Batches;
+use self::entries::Entries;
 use self::field::Field;
 use self::figures::{Figures, Row};
 use self::server::Server;
@@ -57,6 +59,7 @@ struct Report {
     readers: Vec<usize>,
     gets: Vec<Row>,
     batches: Vec<Batches>,
+    entries: Entries,
     writers: Vec<usize>,
     puts: Vec<Row>,
     /// Who is not there, and why.
@@ -83,6 +86,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     let gets = told("gets", || field.measure(&server, Load::Get, scale.readers, &scale))?;
     let batches =
         told("batches", || batches::measure(&server, &runtime, &field.ours, &field.floor, &scale))?;
+    let entries = told("entries", || entries::measure(&scale));
     let puts = told("puts", || field.measure(&server, Load::Put, scale.writers, &scale))?;
     let mut report = Report {
         commit: commit_of(&["cache-core", "cache-redis"]),
@@ -95,6 +99,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         readers: scale.readers.to_vec(),
         gets,
         batches,
+        entries,
         writers: scale.writers.to_vec(),
         puts,
         missing: field.missing,

@@ -166,8 +166,9 @@ impl Tags {
 
 impl FromIterator<TagStamp> for Tags {
     fn from_iter<I: IntoIterator<Item = TagStamp>>(tags: I) -> Self {
-        let tags: Arc<[_]> = tags.into_iter().collect();
-        Self((!tags.is_empty()).then_some(tags))
+        let mut tags = tags.into_iter().peekable();
+        // Most entries have none, and nothing is allocated for them.
+        Self(tags.peek().is_some().then(|| tags.collect()))
     }
 }
 

@@ -56,6 +56,11 @@ pub(crate) fn unexpected(reply: &Value) -> Error {
     Error::Refused { tier: TIER, source: format!("unexpected reply: {kind}").into() }
 }
 
+/// Connections break again and again before they were of use.
+pub(crate) fn unstable() -> Error {
+    Error::Unavailable { tier: TIER, source: "connections break too often to go through it".into() }
+}
+
 /// No answer within `limit`.
 pub(crate) const fn timed_out(limit: Duration) -> Error {
     Error::TimedOut { tier: TIER, limit }

@@ -27,7 +27,8 @@
 //! `cache-conformance`. Beyond them:
 //!
 //! * **One round trip** for every call, batches included; `purge` pages. (A second one when the server
-//!   does not know the script yet.)
+//!   does not know the script yet, and to examine a connection that brought the record of another
+//!   key.)
 //! * **Nothing that was removed comes back.** Every write gives its key a random version in the
 //!   header of the entry, a removal leaves a tombstone with one, and
 //!   [`put_fenced`](cache_core::RemoteTier::put_fenced) compares and stores in one script. A fenced
@@ -44,8 +45,10 @@
 //!
 //! * With no connection yet, a call waits for the first attempt, within its own time limit. While
 //!   attempts fail, calls fail at once; attempts are up to a second apart, with jitter.
-//! * A connection on which a call times out is asked for a sign of life and given up if there is
-//!   none within the connect timeout.
+//! * A connection on which a call times out, or is dropped by a caller with less patience, is asked
+//!   for a sign of life and given up if there is none within the connect timeout.
+//! * A connection whose replies are out of step with its requests is given up. A record that somebody
+//!   moved under another key only looks like it, and costs a miss and no connection.
 //! * In a Cluster all masters have to answer; if not, the connections are made anew, and so its slots
 //!   are read anew. Of sentinels another one is asked first at each attempt.
 //! * A connection found broken is replaced. Calls that can be repeated go to another one within
@@ -90,6 +93,7 @@
 //! It makes errors, not decisions: leaving a failing Redis alone, serving stale answers and joining
 //! concurrent misses are `cache-dual`'s. It does not read from replicas, which may be behind.
 
+mod backoff;
 mod bus;
 mod config;
 mod connections;
@@ -97,6 +101,9 @@ mod errors;
 #[cfg(all(fuzzing, feature = "encryption", feature = "llmix"))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 #[cfg(feature = "llmix")]
 mod llmix;
 mod names;

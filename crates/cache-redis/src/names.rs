@@ -4,8 +4,10 @@
 //! formats share one Redis without overwriting or purging each other's entries.
 
 use std::fmt;
+use std::io::Write as _;
 
 use cache_core::CacheKey;
+use redis::{Cmd, RedisWrite as _};
 
 /// Hex digits of a [`CacheKey`].
 const DIGITS: usize = 64;
@@ -42,14 +44,24 @@ impl Names {
 
     /// The name of `key`.
     pub(crate) fn name(&self, key: &CacheKey) -> Vec<u8> {
-        let mut digits = [0; DIGITS];
-        for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(key.as_bytes()) {
-            *pair = PAIRS[usize::from(*byte)];
-        }
         let mut name = Vec::with_capacity(self.start.len() + DIGITS);
         name.extend_from_slice(&self.start);
-        name.extend_from_slice(&digits);
+        name.extend_from_slice(&digits(key));
         name
+    }
+
+    /// What reads `key`: the commonest command of all, so its name is written where it is sent from.
+    pub(crate) fn get(&self, key: &CacheKey) -> Cmd {
+        const VERB: &[u8] = b"GET";
+        let mut get = Cmd::with_capacity(2, VERB.len() + self.start.len() + DIGITS);
+        get.write_arg(VERB);
+        {
+            let mut name = get.writer_for_next_arg();
+            for part in [self.start.as_slice(), &digits(key)] {
+                name.write_all(part).expect("a command takes any bytes");
+            }
+        }
+        get
     }
 
     /// Whether `name` is one that [`Names::name`] gives.
@@ -75,6 +87,14 @@ impl Names {
     }
 }
 
+fn digits(key: &CacheKey) -> [u8; DIGITS] {
+    let mut digits = [0; DIGITS];
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(key.as_bytes()) {
+        *pair = PAIRS[usize::from(*byte)];
+    }
+    digits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +104,10 @@ mod tests {
         let key = CacheKey::from_text("k");
         let name = Names::new("p").name(&key);
         assert_eq!(name, format!("p:e1:{key}").into_bytes());
+
+        let mut get = redis::cmd("GET");
+        get.arg(&name);
+        assert_eq!(Names::new("p").get(&key).get_packed_command(), get.get_packed_command());
     }
 
     /// A68: the prefix means itself in patterns, and a longer prefix is another namespace.

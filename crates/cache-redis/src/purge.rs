@@ -6,13 +6,15 @@ use std::time::Duration;
 use cache_core::Result;
 use redis::{FromRedisValue, Pipeline, Value};
 
-use crate::connections::{Call, Connections, To};
+use crate::connections::{Call, Connections, To, Via};
 use crate::errors;
 use crate::names::Names;
 use crate::server::Master;
 
 /// About how many keys the server looks at for one page.
 const PAGE: usize = 500;
+/// How often a server is gone through from the beginning before it counts as not answering.
+const ATTEMPTS: usize = 5;
 
 /// Removes every key of `names`, of one master after the other; how many there were. Each step has the
 /// time limit `limit`.
@@ -28,6 +30,8 @@ pub(crate) async fn run(
     Ok(removed)
 }
 
+/// Goes through all keys of `master`. A cursor means nothing to another process, which has its keys in
+/// another order: when the connection was replaced, the server behind it may have been, too.
 async fn run_at(
     master: &Master,
     connections: &Arc<Connections>,
@@ -35,14 +39,25 @@ async fn run_at(
     limit: Duration,
 ) -> Result<u64> {
     let pattern = names.pattern();
-    let mut cursor = 0;
-    let mut removed = 0;
+    let (mut cursor, mut removed) = (0, 0);
+    let (mut scanned, mut attempts): (Option<Via>, usize) = (None, 0);
     loop {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor);
         scan.arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
-        let page = connections.send(&To(master, scan), Call::new(limit)).await?;
+        let (page, via) =
+            connections.exchange(&To(master, scan), Call::new(limit).on_one_lane()).await?;
         let (next, found): (u64, Vec<Vec<u8>>) = read(page)?;
+        if cursor == 0 {
+            scanned = Some(via);
+            attempts += 1;
+        } else if !scanned.as_ref().is_some_and(|before| before.is_same(&via)) {
+            if attempts == ATTEMPTS {
+                return Err(errors::unstable());
+            }
+            cursor = 0;
+            continue;
+        }
         // A command for each, since Cluster refuses one with keys of several slots.
         let mut unlinks = Pipeline::new();
         for name in found.iter().filter(|name| names.is_ours(name)) {

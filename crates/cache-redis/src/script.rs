@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock};
 use cache_core::{CacheKey, Fence, Result, Timestamp};
 use redis::{Pipeline, ServerErrorKind, Value};
 
-use crate::connections::{Call, Connections, Via};
+use crate::connections::{Call, Connections};
 use crate::errors;
-use crate::record::Header;
+use crate::record::{Header, Undecodable};
 
 const TEXT: &str = include_str!("replace.lua");
 static DIGEST: LazyLock<String> =
@@ -101,8 +101,16 @@ pub(crate) async fn run(
         connections.look_after(&via);
         return Err(errors::timed_out(call.limit()));
     }
-    let read = |(job, reply): (&Replace, Value)| Replaced::read(connections, &via, &job.key, reply);
-    jobs.iter().zip(replies).map(read).collect()
+    let (mut outcomes, mut questionable) = (Vec::with_capacity(jobs.len()), None);
+    for (job, reply) in jobs.iter().zip(replies) {
+        let (outcome, is_of_another) = Replaced::read(&job.key, reply)?;
+        outcomes.push(outcome);
+        questionable = questionable.or(is_of_another.then_some(&job.name));
+    }
+    if let Some(name) = questionable {
+        connections.examine(&via, name, call).await;
+    }
+    Ok(outcomes)
 }
 
 fn pipeline(verb: &str, script: &str, jobs: &[Replace], which: &[usize]) -> Pipeline {
@@ -124,21 +132,20 @@ fn pipeline(verb: &str, script: &str, jobs: &[Replace], which: &[usize]) -> Pipe
 }
 
 impl Replaced {
-    fn read(connections: &Connections, via: &Via, key: &CacheKey, reply: Value) -> Result<Self> {
-        match reply {
-            Value::Nil => Ok(Self::Superseded),
-            Value::Okay => Ok(Self::Unseen),
-            DONE_BEFORE => Ok(Self::DoneBefore),
-            Value::BulkString(old) if old.is_empty() => Ok(Self::Nothing),
-            Value::BulkString(old) => Ok(match Header::read(key, &old) {
+    /// And whether what was there is the record of another key.
+    fn read(key: &CacheKey, reply: Value) -> Result<(Self, bool)> {
+        let outcome = match reply {
+            Value::Nil => Self::Superseded,
+            Value::Okay => Self::Unseen,
+            DONE_BEFORE => Self::DoneBefore,
+            Value::BulkString(old) if old.is_empty() => Self::Nothing,
+            Value::BulkString(old) => match Header::read(key, &old) {
                 Ok(header) => Self::Record(header),
-                Err(reason) => {
-                    connections.judge(via, reason);
-                    Self::Foreign
-                }
-            }),
-            Value::ServerError(error) => Err(errors::from_server(error)),
-            other => Err(errors::unexpected(&other)),
-        }
+                Err(reason) => return Ok((Self::Foreign, reason == Undecodable::OtherKey)),
+            },
+            Value::ServerError(error) => return Err(errors::from_server(error)),
+            other => return Err(errors::unexpected(&other)),
+        };
+        Ok((outcome, false))
     }
 }

@@ -1,6 +1,8 @@
 //! [`RedisTier`]: the tier itself.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -291,30 +293,45 @@ impl RedisTier {
         found.pop().ok_or_else(|| errors::unexpected(&Value::Nil))
     }
 
-    /// What a reply to `GET` that came `via` a connection says about `key`.
-    fn lookup(&self, key: &CacheKey, reply: Value, via: &Via) -> Result<Lookup> {
+    /// What a reply to `GET` says about `key`, and whether it is the record of another key.
+    fn lookup(&self, key: &CacheKey, reply: Value) -> Result<(Lookup, bool)> {
         let found = match reply {
             Value::Nil => {
-                return Ok(Lookup { entry: None, fence: Fence::ABSENT });
+                return Ok((Lookup { entry: None, fence: Fence::ABSENT }, false));
             }
             Value::BulkString(bytes) => Bytes::from(bytes),
             Value::ServerError(error) if errors::is_wrong_type(&error) => {
                 self.count_undecodable(key, Undecodable::WrongType);
-                return Ok(Lookup { entry: None, fence: record::WRONG_TYPE });
+                return Ok((Lookup { entry: None, fence: record::WRONG_TYPE }, false));
             }
             Value::ServerError(error) => return Err(errors::from_server(error)),
             other => return Err(errors::unexpected(&other)),
         };
-        let entry = match record::decode(key, &found, self.shared.keys.as_ref()) {
+        let fence = record::version(&found);
+        let mut is_of_another = false;
+        let entry = match record::decode(key, found, self.shared.keys.as_ref()) {
             Ok(Record::Entry(entry)) => self.shared.skew.to_local(entry),
             Ok(Record::Tombstone) => None,
             Err(reason) => {
-                self.shared.connections.judge(via, reason);
+                is_of_another = reason == Undecodable::OtherKey;
                 self.count_undecodable(key, reason);
                 None
             }
         };
-        Ok(Lookup { entry, fence: record::version(&found) })
+        Ok((Lookup { entry, fence }, is_of_another))
+    }
+
+    /// The record of another key came in reply to a question about `key`.
+    #[cold]
+    fn examine<'a>(
+        &'a self,
+        via: &'a Via,
+        key: &CacheKey,
+        call: Call,
+    ) -> impl Future<Output = ()> + Send + use<'a> {
+        let name = self.shared.names.name(key);
+        // Boxed because it is rare: without it the future of every call would be larger.
+        Box::pin(async move { self.shared.connections.examine(via, &name, call).await })
     }
 
     pub(crate) fn count_undecodable(&self, key: &CacheKey, reason: Undecodable) {
@@ -360,11 +377,14 @@ impl RemoteTier for RedisTier {
     }
 
     async fn get(&self, key: &CacheKey) -> Result<Lookup> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.shared.names.name(key));
+        let get = self.shared.names.get(key);
         let call = self.call().about(key);
         let (reply, via) = self.shared.connections.exchange(&get, call).await?;
-        self.lookup(key, reply, &via)
+        let (lookup, is_of_another) = self.lookup(key, reply)?;
+        if is_of_another {
+            self.examine(&via, key, call).await;
+        }
+        Ok(lookup)
     }
 
     async fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Lookup>> {
@@ -380,7 +400,16 @@ impl RemoteTier for RedisTier {
         let call = self.batch(keys.len());
         let connections = &self.shared.connections;
         let (replies, via) = connections.exchange(&gets, call).await?;
-        keys.iter().zip(replies).map(|(key, reply)| self.lookup(key, reply, &via)).collect()
+        let (mut lookups, mut questionable) = (Vec::with_capacity(keys.len()), None);
+        for (key, reply) in keys.iter().zip(replies) {
+            let (lookup, is_of_another) = self.lookup(key, reply)?;
+            lookups.push(lookup);
+            questionable = questionable.or(is_of_another.then_some(key));
+        }
+        if let Some(key) = questionable {
+            self.examine(&via, key, call).await;
+        }
+        Ok(lookups)
     }
 
     async fn put(&self, key: &CacheKey, entry: &StoredEntry) -> Result<()> {
@@ -399,7 +428,7 @@ impl RemoteTier for RedisTier {
         connections.clock_known(call).await?;
         let job =
             |(key, entry): &(CacheKey, StoredEntry)| self.prepare(key, entry, Over::Unseen, call);
-        let jobs = entries.iter().map(job).collect::<Result<Vec<_>>>()?;
+        let jobs = last_of_each(entries).map(job).collect::<Result<Vec<_>>>()?;
         script::run(connections, &jobs, call).await.map(drop)
     }
 
@@ -448,15 +477,16 @@ impl RemoteTier for RedisTier {
         let mut range = redis::cmd("GETRANGE");
         range.arg(self.shared.names.name(key));
         range.arg(0).arg(record::HEADER - 1);
-        let connections = &self.shared.connections;
-        let (reply, via) = connections.exchange(&range, self.call().about(key)).await?;
+        let call = self.call().about(key);
+        let (reply, via) = self.shared.connections.exchange(&range, call).await?;
         match reply {
             Value::BulkString(head) => Ok(match Header::read(key, &head) {
                 Ok(header) => self.left(&header),
-                Err(reason) => {
-                    connections.judge(&via, reason);
+                Err(Undecodable::OtherKey) => {
+                    self.examine(&via, key, call).await;
                     None
                 }
+                Err(_) => None,
             }),
             Value::ServerError(error) if errors::is_wrong_type(&error) => Ok(None),
             Value::ServerError(error) => Err(errors::from_server(error)),
@@ -476,6 +506,17 @@ impl RemoteTier for RedisTier {
             other => Err(errors::unexpected(&other)),
         }
     }
+}
+
+/// The last entry of each key, in order. Those before would be replaced at once; but sent as well,
+/// one of them could come last: commands that do not find their script are sent again.
+fn last_of_each(
+    entries: &[(CacheKey, StoredEntry)],
+) -> impl Iterator<Item = &(CacheKey, StoredEntry)> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    let mut last: Vec<_> = entries.iter().rev().filter(|(key, _)| seen.insert(key)).collect();
+    last.reverse();
+    last.into_iter()
 }
 
 /// At least 1, because Redis knows no shorter life.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use cache_core::{Error, RemoteTier as _};
+use cache_core::{Error, PutFenced, RemoteTier as _};
 use cache_redis::{RedisTier, Tls};
 use testbed::redis::{Certificates, RedisServerOptions, server_with_or_skip};
 
@@ -28,6 +28,40 @@ async fn an_acl_user_is_let_in_by_url_and_by_builder() {
         assert!(matches!(error, Error::Refused { .. }), "{error:?}");
         let said = format!("{error:?}");
         assert!(!said.contains("wrong\""), "{said}");
+    }
+}
+
+/// F59: sockets, the newer protocol and what else a URL may say: all is understood, and the password in
+/// it is shown nowhere.
+#[tokio::test]
+async fn urls_may_say_more() {
+    let options = RedisServerOptions::default().password("hidden");
+    let Some(server) = server_with_or_skip("cache-redis/urls", &options) else { return };
+    let said = server.command("CONFIG GET unixsocket").unwrap();
+    let socket = said.lines().map(str::trim).find(|line| line.starts_with('/'));
+    let socket = socket.expect("the testbed has one");
+    for url in [
+        format!("{}?protocol=resp3", server.url()),
+        format!("unix://{socket}?pass=hidden"),
+        format!("redis+unix://{socket}?pass=hidden&db=3&protocol=resp3"),
+    ] {
+        let builder = RedisTier::builder(&url).unwrap().command_timeout(common::SLACK);
+        let shown = format!("{builder:?}");
+        let tier = builder.build().unwrap();
+        let value = entry("v");
+        tier.put_many(&[(key("k"), value.clone()), (key("l"), value.clone())]).await.unwrap();
+        let found = tier.get_many(&[key("k"), key("absent")]).await.unwrap();
+        assert_eq!(found[0].entry.as_ref(), Some(&value), "{url}");
+        assert_eq!(found[1].entry, None, "{url}");
+        assert!(tier.ttl(&key("k")).await.unwrap().is_some(), "{url}");
+        let stored = tier.put_fenced(&key("k"), &value, found[0].fence).await.unwrap();
+        assert_eq!(stored, PutFenced::Stored, "{url}");
+        let stale = tier.put_fenced(&key("k"), &value, found[0].fence).await.unwrap();
+        assert_eq!(stale, PutFenced::Superseded, "{url}");
+        assert!(tier.remove(&key("k")).await.unwrap(), "{url}");
+        assert_eq!(tier.purge().await.unwrap(), 2, "{url}");
+        let shown = format!("{shown} {tier:?} {:?}", tier.bus());
+        assert!(!shown.contains("hidden"), "{shown}");
     }
 }
 

@@ -462,6 +462,33 @@ async fn what_was_left_out_is_told() {
     assert_eq!((there.stats().received, there.stats().gaps), (3, 2));
 }
 
+/// Somebody else publishes under the name of a sender, with a number from far on: what the sender says
+/// then counts as said before. Each of its heartbeats shows it, a gap is told, and in the end it is
+/// heard again.
+#[tokio::test]
+async fn forged_numbers_hide_nothing() {
+    let Some(server) = server_or_skip("forged_numbers_hide_nothing") else { return };
+    let there = common::tier(&server).bus();
+    let mut stream = there.subscribe().await.unwrap();
+    let mut stranger = Stranger::new(&server, 7).await;
+    stranger.says(3, 1, &[]).await;
+    stranger.says(3, u64::MAX, &[]).await; // forged
+    for expected in [Invalidation::All, Invalidation::Gap, Invalidation::All] {
+        assert_eq!(next(&mut stream).await, expected);
+    }
+    let start = Instant::now();
+    for number in 2.. {
+        assert!(start.elapsed() < 2 * SLACK, "it is never heard again");
+        stranger.says(1, number, &[0xC0; 32]).await;
+        stranger.beats(number).await;
+        if next(&mut stream).await != Invalidation::Gap {
+            break; // heard, and not only told to be missing
+        }
+        tokio::time::sleep(BEAT / 2).await;
+    }
+    assert!(start.elapsed() > 2 * BEAT, "late heartbeats would bring the past back");
+}
+
 /// What nobody understands may have been an invalidation. It hurts nobody and is told.
 #[tokio::test]
 async fn garbage_is_a_gap() {

@@ -51,6 +51,57 @@ async fn batches_reach_every_master() {
     }
 }
 
+/// A68: a prefix may hold any characters, also those that tell slots and patterns.
+#[tokio::test]
+async fn prefixes_may_hold_anything() {
+    let Some(cluster) = cluster_or_skip("cache-redis/cluster-prefixes") else { return };
+    let tiers: Vec<RedisTier> =
+        ["{", "{}", "}{", "a{b}c", "{{x}}", "a b\r\nc", "*", "\0", r"[a-z]\"]
+            .into_iter()
+            .map(|prefix| builder(&cluster).prefix(prefix).build().unwrap())
+            .collect();
+    let entries = &many()[..20];
+    for tier in &tiers {
+        tier.put_many(entries).await.unwrap();
+    }
+    for tier in &tiers {
+        assert_eq!(tier.get(&entries[7].0).await.unwrap().entry.as_ref(), Some(&entries[7].1));
+        assert_eq!(tier.purge().await.unwrap(), 20, "its own and no other: {tier:?}");
+        let bus = tier.bus();
+        let mut heard = bus.subscribe().await.unwrap();
+        tier.bus().publish(Invalidation::All).await.unwrap();
+        let heard = tokio::time::timeout(common::SLACK, heard.next()).await;
+        assert_eq!(heard.expect("nothing came"), Some(Invalidation::All), "{tier:?}");
+    }
+}
+
+/// A29: the node that a copied record came from is asked whether its replies are in step, and no other.
+#[tokio::test]
+async fn a_copied_record_is_in_nobody_s_way() {
+    let Some(cluster) = cluster_or_skip("cache-redis/cluster-copy") else { return };
+    let tier = builder(&cluster).prefix("{one slot}").build().unwrap();
+    let (a, b) = (key("a"), key("b"));
+    tier.put(&a, &entry("of a")).await.unwrap();
+    let [of_a, under_b] = [a, b].map(|key| name("{one slot}", &key));
+    let master = cluster.master_of_key(of_a.as_bytes()).unwrap();
+    let copy = format!("COPY \"{of_a}\" \"{under_b}\"");
+    assert_eq!(cluster.command(master, &copy).unwrap().trim(), ":1");
+    let connections = || cluster.command(master, "INFO stats").unwrap();
+    let received = |stats: String| {
+        let line = stats.lines().find(|line| line.starts_with("total_connections_received"));
+        line.expect("it is told").trim().to_owned()
+    };
+    assert!(tier.get(&b).await.unwrap().entry.is_none());
+    let before = received(connections());
+    for _ in 0..200 {
+        assert!(tier.get(&b).await.unwrap().entry.is_none());
+    }
+    // The questions of this test come over connections of their own, one each.
+    let count = |line: &str| line.rsplit(':').next().unwrap().parse::<u64>().unwrap();
+    let more = count(&received(connections())) - count(&before);
+    assert!(more <= 2, "{more} connections for 200 reads");
+}
+
 /// `MOVED` and `ASK` are followed; nothing is lost or doubled while slots are on their way.
 #[tokio::test]
 async fn slots_that_move_are_followed() {

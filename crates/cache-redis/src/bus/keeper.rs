@@ -14,24 +14,20 @@ use super::Shared;
 use super::inbox::Inbox;
 use super::line::{self, Line};
 use super::senders::PATIENCE;
+use crate::backoff::{Backoff, FIRST_PAUSE};
 use crate::errors::connect_timed_out;
 use crate::random::Random;
 
-/// Pauses between attempts grow from the first to the second of these.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// Listens for as long as `owner` lives.
 pub(super) async fn keep(owner: Weak<Shared>) {
-    let mut failures = 0;
+    let mut backoff = Backoff::default();
     while let Some(needs) = Needs::of(&owner) {
         let Some(line) = owner.upgrade().map(|owner| owner.inbox.next_line()) else { return };
         match needs.listen(line).await {
             Ok(connection) => {
-                if !announce(&owner, failures) {
+                if !announce(&owner, backoff.reset()) {
                     return;
                 }
-                failures = 0;
                 let again = Instant::now() + FIRST_PAUSE;
                 watch(&owner, &needs, line, &connection).await;
                 drop(connection);
@@ -40,8 +36,7 @@ pub(super) async fn keep(owner: Weak<Shared>) {
             }
             Err(error) => {
                 report(&owner, line, error);
-                sleep(needs.pause(failures)).await;
-                failures += 1;
+                sleep(backoff.pause(&needs.random)).await;
             }
         }
     }
@@ -80,20 +75,12 @@ impl Needs {
         });
         timeout(self.limit, attempt).await.unwrap_or_else(|_| Err(connect_timed_out(self.limit)))
     }
-
-    /// Exponential backoff, half of it by chance, so that many instances do not come back at once.
-    fn pause(&self, failures: u32) -> Duration {
-        let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-        let half = FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE) / 2;
-        let by_chance = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
-        half + Duration::from_millis(self.random.below(by_chance))
-    }
 }
 
 /// Says that we listen; whether there is still anybody to listen for.
-fn announce(owner: &Weak<Shared>, failures: u32) -> bool {
+fn announce(owner: &Weak<Shared>, has_failed: bool) -> bool {
     let Some(owner) = owner.upgrade() else { return false };
-    if failures > 0 {
+    if has_failed {
         tracing::info!(bus = ?owner, "listening on the bus again");
     }
     // The others hear of us at once, and we learn the delay.

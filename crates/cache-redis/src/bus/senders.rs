@@ -25,11 +25,24 @@ struct Known {
     last: u64,
     heard: Instant,
     interval: Duration,
+    /// Since when it says of itself to have used fewer numbers than `last`, and nothing else.
+    doubted: Option<Instant>,
 }
 
 impl Known {
     fn is_silent(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.heard) > self.interval.saturating_mul(PATIENCE)
+    }
+
+    /// Takes what it says of itself: that it has used fewer numbers than we have heard of. If that is
+    /// not merely late, then it is not alone under its name, or a number was forged or damaged; and
+    /// what it says has counted as old since.
+    fn doubt(&mut self, number: u64, now: Instant) {
+        let since = *self.doubted.get_or_insert(now);
+        if now.saturating_duration_since(since) > self.interval.saturating_mul(PATIENCE) {
+            self.last = number;
+            self.doubted = None;
+        }
     }
 }
 
@@ -49,14 +62,16 @@ impl Senders {
     pub(super) fn note(&mut self, message: &Message, now: Instant, since: Instant) -> Order {
         let Message { sender, number, interval, idle, subject, .. } = *message;
         // How many numbers were used before this message was sent.
-        let before = match subject {
-            Subject::Invalidation(_) => number.saturating_sub(1),
-            Subject::Heartbeat | Subject::Farewell => number,
-        };
+        let is_numbered = matches!(subject, Subject::Invalidation(_));
+        let before = if is_numbered { number.saturating_sub(1) } else { number };
         let is_next = match self.known.get_mut(&sender) {
-            Some(known) if before < known.last => {
+            Some(known) if before < known.last && subject != Subject::Farewell => {
                 known.heard = now;
-                return Order::Old;
+                if is_numbered {
+                    return Order::Old;
+                }
+                known.doubt(number, now);
+                return Order::AfterGap;
             }
             Some(known) => before == known.last,
             // Who has said nothing before has nothing missing, and who has said nothing since we
@@ -75,7 +90,7 @@ impl Senders {
                 self.known.remove(&longest_silent);
             }
         }
-        self.known.insert(sender, Known { last: number, heard: now, interval });
+        self.known.insert(sender, Known { last: number, heard: now, interval, doubted: None });
         order
     }
 
@@ -140,10 +155,43 @@ mod tests {
         let (mut senders, now) = (Senders::default(), Instant::now());
         senders.note(&said(1, 1), now, now);
         senders.note(&said(1, 5), now, now);
-        for late in [said(1, 5), said(1, 3), beat(1, 4)] {
+        for late in [said(1, 5), said(1, 3)] {
             assert_eq!(senders.note(&late, now, now), Order::Old, "{late:?}");
         }
         assert_eq!(senders.note(&said(1, 6), now, now), Order::Next);
+    }
+
+    /// A number that its sender never used makes what it says old, which every heartbeat shows; and
+    /// that not for long.
+    #[test]
+    fn a_forged_number_silences_nobody() {
+        let (mut senders, since) = (Senders::default(), Instant::now());
+        senders.note(&said(1, 1), since, since);
+        assert_eq!(senders.note(&said(1, u64::MAX), since, since), Order::AfterGap, "forged");
+        for beats in 0..=PATIENCE {
+            let now = since + beats * (INTERVAL + Duration::from_millis(1));
+            assert_eq!(senders.note(&said(1, 2), now, since), Order::Old);
+            assert_eq!(senders.note(&beat(1, 2), now, since), Order::AfterGap, "2 was dropped");
+        }
+        assert_eq!(senders.note(&said(1, 3), since, since), Order::Next);
+
+        senders.note(&said(1, u64::MAX), since, since);
+        let farewell = message(1, 3, Subject::Farewell);
+        assert_eq!(senders.note(&farewell, since, since), Order::AfterGap);
+    }
+
+    /// Heartbeats that were held up and come together change nothing but for a gap.
+    #[test]
+    fn late_heartbeats_bring_nothing_back() {
+        let (mut senders, since) = (Senders::default(), Instant::now());
+        senders.note(&said(1, 9), since, since);
+        let later = since + 9 * INTERVAL;
+        for late in [beat(1, 6), beat(1, 7), beat(1, 8)] {
+            assert_eq!(senders.note(&late, since, since), Order::AfterGap);
+        }
+        assert_eq!(senders.note(&beat(1, 9), since, since), Order::Next);
+        assert_eq!(senders.note(&beat(1, 8), later, since), Order::AfterGap);
+        assert_eq!(senders.note(&said(1, 9), later, since), Order::Old);
     }
 
     #[test]
@@ -265,7 +313,7 @@ mod tests {
                         Order::Next => prop_assert!(
                             accounted[at] == 0 || message.number == accounted[at] + u64::from(!is_beat)
                         ),
-                        Order::AfterGap => prop_assert!(message.number > accounted[at]),
+                        Order::AfterGap => prop_assert!(is_beat || message.number > accounted[at]),
                     }
                     accounted[at] = accounted[at].max(message.number);
                 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use deadpool::managed::{Object, Pool, PoolError};
 use redis::{RedisError, RedisResult};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::Connections;
+use crate::backoff::{Backoff, FIRST_PAUSE};
 use crate::errors::connect_timed_out;
 use crate::random::Random;
 use crate::server::{Link, Server};
@@ -18,22 +19,21 @@ use crate::skew::{Sample, Skew};
 
 /// How often a connection is looked at unasked: servers drop idle ones, and clocks drift.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
-/// Pauses between attempts grow from the first to the second of these.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The least time from one look to the next: calls that are given up ask for one each.
+const REST: Duration = Duration::from_millis(50);
 /// The clocks are compared this often for each new connection; the quickest answer counts.
 const SAMPLES: usize = 3;
 
 /// Keeps the connection of slot `index` for as long as `owner` lives.
 pub(super) async fn keep(owner: Weak<Connections>, index: usize, wake: Arc<Notify>) {
-    let mut failures = 0;
+    let mut backoff = Backoff::default();
     while let Some(means) = Means::of(&owner) {
         match means.connect().await {
             Ok((lease, sample)) => {
                 if !announce(&owner, index, &lease, &sample) {
                     return;
                 }
-                failures = 0;
+                backoff.reset();
                 let again = Instant::now() + FIRST_PAUSE;
                 watch(&owner, index, &wake, &means).await;
                 // Taken, not returned: the pool would keep the broken connection for the next one.
@@ -44,8 +44,7 @@ pub(super) async fn keep(owner: Weak<Connections>, index: usize, wake: Arc<Notif
             }
             Err(error) => {
                 report(&owner, index, error);
-                sleep(means.pause(failures)).await;
-                failures += 1;
+                sleep(backoff.pause(&means.random)).await;
             }
         }
     }
@@ -92,15 +91,6 @@ impl Means {
         let server = link.time().await?;
         Ok(Sample { local, asked, server, answered: Instant::now().into_std() })
     }
-
-    /// Exponential backoff, half of it by chance, so that many clients do not come back at once.
-    fn pause(&self, failures: u32) -> Duration {
-        let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-        let longest = FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE);
-        let half = longest / 2;
-        let by_chance = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
-        half + Duration::from_millis(self.random.below(by_chance))
-    }
 }
 
 /// Hands a new connection to the callers; whether there still are any.
@@ -125,12 +115,18 @@ fn announce(
 
 /// Returns when the connection is no longer of use.
 async fn watch(owner: &Weak<Connections>, index: usize, wake: &Notify, means: &Means) {
+    let mut rested = Instant::now();
+    let mut next = rested + CHECK_EVERY;
     loop {
         // Timing out is as good a reason to look as being woken.
-        let _ = timeout(CHECK_EVERY, wake.notified()).await;
+        let is_asked = timeout_at(next, wake.notified()).await.is_ok();
         let Some(live) = (|| owner.upgrade()?.slots[index].live.load_full())() else {
             return; // a call found it broken, or the tier is gone
         };
+        if is_asked && Instant::now() < rested {
+            next = next.min(rested);
+            continue;
+        }
         let checked = timeout(means.limit, means.sample(&live)).await;
         let Some(owner) = owner.upgrade() else { return };
         if let Ok(Ok(sample)) = checked {
@@ -138,6 +134,8 @@ async fn watch(owner: &Weak<Connections>, index: usize, wake: &Notify, means: &M
         } else {
             owner.slots[index].retire(&live);
         }
+        rested = Instant::now() + REST;
+        next = Instant::now() + CHECK_EVERY;
     }
 }
 

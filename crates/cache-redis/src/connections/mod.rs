@@ -16,17 +16,19 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use cache_core::{CacheKey, Result};
 use deadpool::managed::Pool;
-use redis::{RedisError, RedisResult};
+use redis::{RedisError, RedisResult, Value};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::errors;
 use crate::random::Random;
-use crate::record::Undecodable;
 use crate::server::{Link, Master, Server};
 use crate::skew::Skew;
 pub(crate) use request::{Request, To};
+
+/// What no call takes: clocks have no room for the longest limits that can be given.
+const ENDLESS: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The connections of one tier. Dropping it ends them and their keepers.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ pub(crate) struct Call {
 impl Call {
     /// One that may take `limit` from now on in all, however many steps it has.
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, until: Instant::now() + limit, lane: None }
+        Self { limit, until: Instant::now() + limit.min(ENDLESS), lane: None }
     }
 
     /// How long it may take in all.
@@ -80,12 +82,25 @@ impl Call {
         self.lane = Some(key.prefix());
         self
     }
+
+    /// One of several that are to go over one connection for as long as that lasts.
+    pub(crate) fn on_one_lane(mut self) -> Self {
+        self.lane = Some(0);
+        self
+    }
 }
 
 /// The connection that a reply came over.
 pub(crate) struct Via {
     index: usize,
     live: Arc<Link>,
+}
+
+impl Via {
+    /// Whether both are one connection, which was not replaced in between.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.live, &other.live)
+    }
 }
 
 impl Connections {
@@ -138,36 +153,47 @@ impl Connections {
         request: &R,
         call: Call,
     ) -> Result<(R::Reply, Via)> {
-        let mut used = None;
-        let answer = async {
-            loop {
-                let (index, live) = self.acquire(call.lane).await?;
-                used = Some(index);
-                let error = match request.send(&mut (*live).clone()).await {
-                    Err(error) if error.is_unrecoverable_error() => error,
-                    Ok(reply) => {
-                        if R::is_of_replica(&reply) {
-                            // A master no more: whoever knows the new one is asked again.
-                            self.slots[index].retire(&live);
-                        }
-                        return Ok((reply, Via { index, live }));
+        let mut found = self.any(call.lane);
+        loop {
+            let (index, live) = match found.take() {
+                Some(found) => found,
+                // Boxed because it is rare: without it the future of every call would be larger.
+                None => Box::pin(self.acquire_in_time(call)).await?,
+            };
+            let error = match self.send_over(index, &live, request, call).await? {
+                Err(error) if error.is_unrecoverable_error() => error,
+                Ok(reply) => {
+                    if R::is_of_replica(&reply) {
+                        // A master no more: whoever knows the new one is asked again.
+                        self.slots[index].retire(&live);
                     }
-                    Err(error) => return Err(error),
-                };
-                self.slots[index].retire(&live);
-                if !error.is_connection_dropped() {
-                    return Err(error);
+                    return Ok((reply, Via { index, live }));
                 }
-                // Ends: every round takes a connection away, and the time limit bounds new ones.
+                Err(error) => return Err(errors::from_driver(error)),
+            };
+            self.slots[index].retire(&live);
+            if !error.is_connection_dropped() {
+                return Err(errors::from_driver(error));
             }
-        };
-        let in_time = tokio::time::timeout_at(call.until, answer).await;
-        if let (Err(_), Some(index)) = (&in_time, used) {
-            // Slow, or dead without a sign? The keeper asks the connection itself.
-            self.slots[index].wake.notify_one();
+            // Ends: every round takes a connection away, and the time limit bounds new ones.
         }
-        match in_time {
-            Ok(reply) => reply.map_err(errors::from_driver),
+    }
+
+    /// Sends `request` over the connection of slot `index`, in time.
+    async fn send_over<R: Request>(
+        &self,
+        index: usize,
+        live: &Link,
+        request: &R,
+        call: Call,
+    ) -> Result<RedisResult<R::Reply>> {
+        let mut link = live.clone();
+        let mut waits = Waits { slot: &self.slots[index], is_answered: false };
+        match timeout_at(call.until, request.send(&mut link)).await {
+            Ok(outcome) => {
+                waits.is_answered = true;
+                Ok(outcome)
+            }
             Err(_) => Err(errors::timed_out(call.limit)),
         }
     }
@@ -182,10 +208,7 @@ impl Connections {
         if self.skew.is_measured() {
             return Ok(());
         }
-        match tokio::time::timeout_at(call.until, self.acquire(call.lane)).await {
-            Ok(connected) => connected.map(|_| ()).map_err(errors::from_driver),
-            Err(_) => Err(errors::timed_out(call.limit)),
-        }
+        self.acquire_in_time(call).await.map(drop)
     }
 
     /// Has the keeper look at a connection and at the clocks now.
@@ -193,12 +216,25 @@ impl Connections {
         self.slots[via.index].wake.notify_one();
     }
 
-    /// Gives a connection up over which the record of another key came. Most likely its replies are
-    /// out of step with its requests; if somebody moved the record instead, a new one costs little.
-    pub(crate) fn judge(&self, via: &Via, reason: Undecodable) {
-        if reason == Undecodable::OtherKey {
-            tracing::warn!(address = %self.address, slot = via.index, "reply for another key");
+    /// Examines a connection over which the record of another key came in reply to a question about
+    /// `name`, and gives it up if its replies are out of step with its requests. They are not if it
+    /// repeats what it was never sent before: then somebody moved the record, and however often
+    /// that is read, it costs no connection.
+    pub(crate) async fn examine(&self, via: &Via, name: &[u8], call: Call) {
+        let nonce = self.random.fence().0;
+        let mut echo = redis::cmd("EVAL"); // by the name of the key, so that a cluster asks the same node
+        echo.arg("return ARGV[1]").arg(1).arg(name).arg(&nonce);
+        let reply = Box::pin(self.send_over(via.index, &via.live, &echo, call)).await;
+        if !matches!(reply, Ok(Ok(Value::BulkString(said))) if said == nonce) {
+            tracing::warn!(address = %self.address, slot = via.index, "replies out of step");
             self.slots[via.index].retire(&via.live);
+        }
+    }
+
+    async fn acquire_in_time(self: &Arc<Self>, call: Call) -> Result<(usize, Arc<Link>)> {
+        match timeout_at(call.until, self.acquire(call.lane)).await {
+            Ok(acquired) => acquired.map_err(errors::from_driver),
+            Err(_) => Err(errors::timed_out(call.limit)),
         }
     }
 
@@ -255,6 +291,21 @@ impl Connections {
                 let task = keeper::keep(Arc::downgrade(self), index, wake);
                 *keeper = Some(tokio::spawn(task).abort_handle());
             }
+        }
+    }
+}
+
+/// Somebody waits for a reply. Who gives up, by its time limit or by being dropped, has the keeper
+/// ask the connection itself: is it slow, or dead without a sign?
+struct Waits<'c> {
+    slot: &'c Slot,
+    is_answered: bool,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.slot.wake.notify_one();
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
 /// If the entry breaks a promise of the format, or does not mean the same when written again.
 pub(crate) fn sound(key: &CacheKey, record: &Bytes, keys: Option<&KeyRing>) -> Option<StoredEntry> {
     let fence = version(record);
-    let Ok(Record::Entry(entry)) = decode(key, record, keys) else { return None };
+    let Ok(Record::Entry(entry)) = decode(key, record.clone(), keys) else { return None };
     assert!(entry.stored_at <= entry.expires_at && entry.fresh_until <= entry.expires_at);
     assert!(entry.value.bytes.len() <= MAX_PAYLOAD);
     let encrypted = record[6] & super::ENCRYPTED != 0;
@@ -25,7 +25,7 @@ pub(crate) fn sound(key: &CacheKey, record: &Bytes, keys: Option<&KeyRing>) -> O
     }
     let again = Bytes::from(encode(key, &entry, fence, None, keys).expect("it was stored once"));
     assert_eq!(version(&again), fence);
-    let Ok(Record::Entry(reread)) = decode(key, &again, keys) else {
+    let Ok(Record::Entry(reread)) = decode(key, again.clone(), keys) else {
         panic!("it does not read what it wrote");
     };
     assert_eq!(reread, entry);

@@ -17,7 +17,7 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use cache_core::{
     CacheKey, CodecId, Entry, Fence, Payload, StoredEntry, Tag, TagStamp, Tags, Timestamp,
 };
@@ -190,10 +190,10 @@ fn mark(key: &CacheKey) -> &[u8; 16] {
 /// Reads the record of `key`. A payload that is neither compressed nor encrypted is not copied.
 pub(crate) fn decode(
     key: &CacheKey,
-    record: &Bytes,
+    mut record: Bytes,
     keys: Option<&KeyRing>,
 ) -> Result<Record, Undecodable> {
-    let header = Header::read(key, record)?;
+    let header = Header::read(key, &record)?;
     let tags_end = HEADER + header.tags * TAG;
     if record.len() != tags_end + header.stored_length {
         return Err(Undecodable::Length);
@@ -205,9 +205,13 @@ pub(crate) fn decode(
         return Ok(Record::Tombstone);
     }
     header.may_be_read_with(keys)?;
+    let tags = read_tags(&record[HEADER..tags_end]);
     let payload = match keys {
-        Some(keys) if header.is_encrypted() => Bytes::from(keys.open(key, record, tags_end)?),
-        _ => record.slice(tags_end..),
+        Some(keys) if header.is_encrypted() => Bytes::from(keys.open(key, &record, tags_end)?),
+        _ => {
+            record.advance(tags_end); // a slice of it would be counted, and so allocate a counter
+            record
+        }
     };
     let bytes = if header.flags & COMPRESSED == 0 {
         payload
@@ -219,7 +223,7 @@ pub(crate) fn decode(
         stored_at: header.stored_at,
         fresh_until: header.fresh_until,
         expires_at: header.expires_at,
-        tags: read_tags(&record[HEADER..tags_end]),
+        tags,
         weight: header.weight,
         epoch: 0,
     }))

@@ -66,7 +66,7 @@ fn kept() -> [(&'static str, &'static [u8], Record); 6] {
 fn kept_entries_are_read_for_ever() {
     for (name, bytes, record) in kept() {
         let bytes = Bytes::from_static(bytes);
-        assert_eq!(decode(&KEY, &bytes, None), Ok(record), "{name}");
+        assert_eq!(decode(&KEY, bytes.clone(), None), Ok(record), "{name}");
         assert_eq!(version(&bytes), FENCE, "{name}");
     }
 }
@@ -88,7 +88,7 @@ fn entries_are_written_as_the_kept_ones_were() {
 #[test]
 fn encrypted_entries_are_misses_without_keys() {
     let bytes = Bytes::from_static(include_bytes!("../../tests/entries/v1/encrypted.bin"));
-    assert_eq!(decode(&KEY, &bytes, None), Err(Undecodable::Encrypted));
+    assert_eq!(decode(&KEY, bytes.clone(), None), Err(Undecodable::Encrypted));
     let header = Header::read(&KEY, &bytes).unwrap();
     assert_eq!(header.may_be_read_with(None), Err(Undecodable::Encrypted));
 }
@@ -99,7 +99,7 @@ fn records_are_bound_to_their_keys() {
     let other = CacheKey::from_text("other");
     for (name, bytes, _) in kept() {
         let bytes = Bytes::from_static(bytes);
-        assert_eq!(decode(&other, &bytes, None), Err(Undecodable::OtherKey), "{name}");
+        assert_eq!(decode(&other, bytes.clone(), None), Err(Undecodable::OtherKey), "{name}");
         assert!(matches!(Header::read(&other, &bytes), Err(Undecodable::OtherKey)), "{name}");
     }
 }
@@ -123,7 +123,7 @@ fn compression_never_makes_longer() {
 fn decoding_copies_no_payload() {
     let record =
         Bytes::from(encode(&KEY, &entry(0, vec![7; 2_048], 0, 2), FENCE, None, None).unwrap());
-    let Ok(Record::Entry(read)) = decode(&KEY, &record, None) else { panic!("an entry") };
+    let Ok(Record::Entry(read)) = decode(&KEY, record.clone(), None) else { panic!("an entry") };
     assert_eq!(read.value.bytes.as_ptr(), record[HEADER + 2 * TAG..].as_ptr());
 }
 
@@ -139,7 +139,7 @@ fn decompression_is_bounded() {
     ] {
         bomb[80..84].copy_from_slice(&u32::try_from(claim).unwrap().to_le_bytes());
         reseal(&mut bomb);
-        assert_eq!(decode(&KEY, &Bytes::from(bomb.clone()), None), Err(expected), "{claim}");
+        assert_eq!(decode(&KEY, Bytes::from(bomb.clone()), None), Err(expected), "{claim}");
     }
 }
 
@@ -209,7 +209,7 @@ proptest! {
     ) {
         let record = Bytes::from(encode(&KEY, &entry, Fence(fence), threshold, None).unwrap());
         prop_assert_eq!(version(&record), Fence(fence));
-        prop_assert_eq!(decode(&KEY, &record, None), Ok(Record::Entry(entry)));
+        prop_assert_eq!(decode(&KEY, record.clone(), None), Ok(Record::Entry(entry)));
     }
 
     /// A29: a record that was changed anywhere is never taken for an entry.
@@ -225,7 +225,7 @@ proptest! {
             mutation.apply(&mut changed);
         }
         prop_assume!(changed != record);
-        prop_assert!(decode(&KEY, &Bytes::from(changed), None).is_err());
+        prop_assert!(decode(&KEY, Bytes::from(changed), None).is_err());
     }
 
     /// Whatever a header says under a right checksum, reading it ends without a panic and within
@@ -242,7 +242,7 @@ proptest! {
         record[from..to].copy_from_slice(&header[from..to]);
         reseal(&mut record);
         let record = Bytes::from(record);
-        if let Ok(Record::Entry(read)) = decode(&KEY, &record, None) {
+        if let Ok(Record::Entry(read)) = decode(&KEY, record.clone(), None) {
             prop_assert!(read.stored_at <= read.expires_at && read.fresh_until <= read.expires_at);
             prop_assert!(read.value.bytes.len() <= MAX_PAYLOAD);
         }
@@ -251,7 +251,7 @@ proptest! {
 
     #[test]
     fn foreign_bytes_are_no_record(bytes in vec(any::<u8>(), 0..200)) {
-        prop_assert!(decode(&KEY, &Bytes::from(bytes.clone()), None).is_err());
+        prop_assert!(decode(&KEY, Bytes::from(bytes.clone()), None).is_err());
         version(&bytes);
     }
 }

@@ -37,9 +37,9 @@ fn kept_encrypted_entries_are_read_for_ever() {
         (kept!("-compressed"), entry(0, vec![b'a'; 200], 200, 1)),
     ] {
         let bytes = Bytes::from_static(bytes);
-        assert_eq!(decode(&KEY, &bytes, Some(&ring())), Ok(Record::Entry(expected)));
+        assert_eq!(decode(&KEY, bytes.clone(), Some(&ring())), Ok(Record::Entry(expected)));
         assert_eq!(version(&bytes), FENCE);
-        assert_eq!(decode(&KEY, &bytes, None), Err(Undecodable::Encrypted));
+        assert_eq!(decode(&KEY, bytes.clone(), None), Err(Undecodable::Encrypted));
     }
 }
 
@@ -47,7 +47,7 @@ fn kept_encrypted_entries_are_read_for_ever() {
 fn what_is_encrypted_is_read() {
     for entry in [text(), entry(0, &b""[..], 0, 0), eternal(), entry(9, HELLO, 1, 4)] {
         let record = sealed(&entry, &ring());
-        assert_eq!(decode(&KEY, &record, Some(&ring())), Ok(Record::Entry(entry)));
+        assert_eq!(decode(&KEY, record.clone(), Some(&ring())), Ok(Record::Entry(entry)));
     }
 }
 
@@ -73,22 +73,22 @@ fn nothing_is_in_the_clear() {
 fn tenants_do_not_read_each_other() {
     let (acme, globex) = (ring(), KeyRing::new(OTHER_ID, [7; 32]));
     let record = sealed(&text(), &acme);
-    assert_eq!(decode(&KEY, &record, Some(&globex)), Err(Undecodable::UnknownKey(ID)));
+    assert_eq!(decode(&KEY, record.clone(), Some(&globex)), Err(Undecodable::UnknownKey(ID)));
     let same_id = KeyRing::new(ID, [7; 32]);
-    assert_eq!(decode(&KEY, &record, Some(&same_id)), Err(Undecodable::NotAuthentic));
-    assert_eq!(decode(&KEY, &record, Some(&acme)), Ok(Record::Entry(text())));
+    assert_eq!(decode(&KEY, record.clone(), Some(&same_id)), Err(Undecodable::NotAuthentic));
+    assert_eq!(decode(&KEY, record.clone(), Some(&acme)), Ok(Record::Entry(text())));
 }
 
 #[test]
 fn older_keys_are_read_until_they_are_dropped() {
     let old = sealed(&text(), &ring());
     let both = KeyRing::new(OTHER_ID, [7; 32]).with(ID, [0x5E; 32]);
-    assert_eq!(decode(&KEY, &old, Some(&both)), Ok(Record::Entry(text())));
+    assert_eq!(decode(&KEY, old.clone(), Some(&both)), Ok(Record::Entry(text())));
     let new = sealed(&text(), &both);
-    assert_eq!(decode(&KEY, &new, Some(&ring())), Err(Undecodable::UnknownKey(OTHER_ID)));
+    assert_eq!(decode(&KEY, new.clone(), Some(&ring())), Err(Undecodable::UnknownKey(OTHER_ID)));
     let only_new = KeyRing::new(OTHER_ID, [7; 32]);
-    assert_eq!(decode(&KEY, &new, Some(&only_new)), Ok(Record::Entry(text())));
-    assert_eq!(decode(&KEY, &old, Some(&only_new)), Err(Undecodable::UnknownKey(ID)));
+    assert_eq!(decode(&KEY, new.clone(), Some(&only_new)), Ok(Record::Entry(text())));
+    assert_eq!(decode(&KEY, old.clone(), Some(&only_new)), Err(Undecodable::UnknownKey(ID)));
 }
 
 /// By tags or by key; and where there is no choice, nothing is written.
@@ -101,7 +101,7 @@ fn the_key_is_chosen() {
         tagged.then_some(OTHER_ID)
     });
     let record = sealed(&text(), &keys);
-    assert_eq!(decode(&KEY, &record, Some(&ring())), Err(Undecodable::UnknownKey(OTHER_ID)));
+    assert_eq!(decode(&KEY, record.clone(), Some(&ring())), Err(Undecodable::UnknownKey(OTHER_ID)));
     let nobodys = entry(0, HELLO, 0, 0);
     assert_eq!(encode(&KEY, &nobodys, FENCE, None, Some(&keys)), Err(Unencodable::NoKey));
     let keys = keys.choose(|_, _| Some(KeyId(3)));
@@ -117,11 +117,11 @@ fn records_cannot_be_moved() {
     half[31] = 0; // the same in the half that the record names
     let mut moved = sealed(&text(), &ring()).to_vec();
     let twin = CacheKey::from_digest(half);
-    let read = decode(&twin, &Bytes::from(moved.clone()), Some(&ring()));
+    let read = decode(&twin, Bytes::from(moved.clone()), Some(&ring()));
     assert_eq!(read, Err(Undecodable::NotAuthentic));
     moved[24..40].copy_from_slice(mark(&other));
     reseal(&mut moved);
-    let read = decode(&other, &Bytes::from(moved), Some(&ring()));
+    let read = decode(&other, Bytes::from(moved), Some(&ring()));
     assert_eq!(read, Err(Undecodable::NotAuthentic));
 }
 
@@ -135,11 +135,11 @@ fn every_flipped_bit_is_a_miss() {
         for bit in 0..record.len() * 8 {
             let mut flipped = record.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let read = decode(&KEY, &Bytes::from(flipped.clone()), Some(&keys));
+            let read = decode(&KEY, Bytes::from(flipped.clone()), Some(&keys));
             assert!(read.is_err(), "bit {bit}");
             reseal(&mut flipped);
             if flipped != record {
-                let read = decode(&KEY, &Bytes::from(flipped), Some(&keys));
+                let read = decode(&KEY, Bytes::from(flipped), Some(&keys));
                 assert!(read.is_err(), "bit {bit}, resealed");
             }
         }
@@ -156,7 +156,7 @@ fn parts_of_records_cannot_be_exchanged() {
         let mut mixed = [&one[..at], &two[at..]].concat();
         reseal(&mut mixed);
         let whole = mixed == one || mixed == two;
-        assert!(!whole && decode(&KEY, &Bytes::from(mixed), Some(&ring())).is_err(), "{at}");
+        assert!(!whole && decode(&KEY, Bytes::from(mixed), Some(&ring())).is_err(), "{at}");
     }
 }
 
@@ -164,13 +164,13 @@ fn parts_of_records_cannot_be_exchanged() {
 #[test]
 fn plain_records_are_read_only_if_accepted() {
     let plain = Bytes::from(encode(&KEY, &text(), FENCE, None, None).unwrap());
-    assert_eq!(decode(&KEY, &plain, Some(&ring())), Err(Undecodable::Plain));
+    assert_eq!(decode(&KEY, plain.clone(), Some(&ring())), Err(Undecodable::Plain));
     let header = Header::read(&KEY, &plain).unwrap();
     assert_eq!(header.may_be_read_with(Some(&ring())), Err(Undecodable::Plain));
     let lenient = ring().accept_plain(true);
-    assert_eq!(decode(&KEY, &plain, Some(&lenient)), Ok(Record::Entry(text())));
+    assert_eq!(decode(&KEY, plain.clone(), Some(&lenient)), Ok(Record::Entry(text())));
     let tombstone = Bytes::from(encode_tombstone(&KEY, FENCE, hour(0), hour(1)));
-    assert_eq!(decode(&KEY, &tombstone, Some(&ring())), Ok(Record::Tombstone));
+    assert_eq!(decode(&KEY, tombstone.clone(), Some(&ring())), Ok(Record::Tombstone));
 }
 
 /// A record that was encrypted by a holder of the key and still is none.
@@ -181,13 +181,13 @@ fn lengths_of_encrypted_records_are_bounded() {
         let mut bomb = record.to_vec();
         bomb[80..84].copy_from_slice(&claim.to_le_bytes());
         reseal(&mut bomb);
-        assert!(decode(&KEY, &Bytes::from(bomb), Some(&ring())).is_err(), "{claim}");
+        assert!(decode(&KEY, Bytes::from(bomb), Some(&ring())).is_err(), "{claim}");
     }
     for stored in 0..SEAL {
         let mut short = record[..HEADER + stored].to_vec();
         short[76..80].copy_from_slice(&u32::try_from(stored).unwrap().to_le_bytes());
         reseal(&mut short);
-        let read = decode(&KEY, &Bytes::from(short), Some(&ring()));
+        let read = decode(&KEY, Bytes::from(short), Some(&ring()));
         assert_eq!(read, Err(Undecodable::Header), "{stored}");
     }
 }
@@ -227,7 +227,7 @@ proptest! {
         }
         for _ in 0..2 {
             if changed != record {
-                let read = decode(&KEY, &Bytes::from(changed.clone()), Some(&ring()));
+                let read = decode(&KEY, Bytes::from(changed.clone()), Some(&ring()));
                 prop_assert!(read.is_err());
             }
             reseal(&mut changed);
