@@ -52,7 +52,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         if let Some(outcome) = self.inner.hit(key) {
             return Some(outcome);
         }
-        self.query(key).get().await
+        // Boxed, so that the future of a hit is small.
+        Box::pin(self.query(key).get()).await
     }
 
     /// As [`get`](Self::get); a miss comes with the [`Ticket`] that the value can be handed in
@@ -142,7 +143,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
             return Ok(outcome);
         }
         self.inner.listen();
-        self.inner.get_or_fetch(key, self.inner.terms(), fetch).await
+        Box::pin(self.inner.get_or_fetch(key, self.inner.terms(), fetch)).await
     }
 
     /// As [`get_or_fetch_with`](Self::get_or_fetch_with), where the fetch runs in a task of its own and

@@ -128,7 +128,7 @@ impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Query<'a, V, L> {
             return Ok(outcome);
         }
         inner.listen();
-        inner.get_or_fetch(&self.key, self.terms, fetch).await
+        Box::pin(inner.get_or_fetch(&self.key, self.terms, fetch)).await
     }
 
     /// As [`DualCache::get_or_fetch_detached`].
