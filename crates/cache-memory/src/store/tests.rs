@@ -26,7 +26,7 @@ fn put(store: &Numbers, key: u64, millis: u64) {
         _ => store.times.timestamp().saturating_add(Duration::from_millis(millis)),
     };
     let spot = store.spot(&key);
-    let record = Arc::new(Record::new(key, key, spot.hash, expires_at));
+    let record = Fresh::Plain(Record::new(key, key, spot.hash, expires_at));
     let new = New { spot, record, weight: key % 20 + 1, now: Some(now) };
     assert_eq!(store.insert(new, |_| true), Inserted::Stored);
 }
