@@ -45,6 +45,8 @@ pub(crate) trait Entries {
     fn marks(&self, hash: u32, place: u32) -> u32;
     /// The same, and wipes them off.
     fn take_marks(&self, hash: u32, place: u32) -> u32;
+    /// Whether uses move deadlines.
+    fn has_idle(&self) -> bool;
     /// When it expires, by its last use if need be.
     fn deadline(&self, hash: u32, place: u32) -> Moment;
 }
@@ -274,7 +276,7 @@ impl<E: Entries> Choice<'_, E> {
         let mut moved_on = 0;
         loop {
             let (place, stands_at) = self.deadlines.first()?;
-            if until < stands_at {
+            if until < stands_at || !self.entries.has_idle() {
                 return Some(Soonest { place, stands_at, deadline: stands_at });
             }
             let deadline = self.entries.deadline(self.hashes[place as usize], place);

@@ -84,17 +84,16 @@ impl Eviction for Lfu {
 
     fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, age: &Age) -> Option<u32> {
         for _ in 0..SECOND_CHANCES {
-            let (place, stands_at) = self.by_rank.first()?;
+            let (place, stands_at) = self.by_rank.pop()?;
             let earned = rank(choice.marks(place), age.now());
-            self.by_rank.remove(place);
             if earned <= stands_at {
                 self.held -= 1;
                 return Some(place);
             }
             self.by_rank.insert(place, earned);
         }
-        let (place, _) = self.by_rank.first()?;
-        self.remove(place);
+        let (place, _) = self.by_rank.pop()?;
+        self.held -= 1;
         Some(place)
     }
 

@@ -72,17 +72,16 @@ impl Eviction for Lru {
 
     fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, age: &Age) -> Option<u32> {
         for _ in 0..SECOND_CHANCES {
-            let (place, stands_at) = self.by_use.first()?;
+            let (place, stands_at) = self.by_use.pop()?;
             let marks = choice.marks(place);
-            self.by_use.remove(place);
             if marks == cut(stands_at) {
                 self.held -= 1;
                 return Some(place);
             }
             self.by_use.insert(place, whole(marks, age.now()).max(stands_at));
         }
-        let (place, _) = self.by_use.first()?;
-        self.remove(place);
+        let (place, _) = self.by_use.pop()?;
+        self.held -= 1;
         Some(place)
     }
 

@@ -46,6 +46,10 @@ impl<K, V> Entries for Seen<'_, K, V> {
         self.find(hash, place).map_or(0, Record::take_marks)
     }
 
+    fn has_idle(&self) -> bool {
+        self.times.has_idle()
+    }
+
     fn deadline(&self, hash: u32, place: u32) -> Moment {
         self.find(hash, place)
             .map_or(0, |record| self.times.deadline(record.expires_at, record.last_use()))
@@ -53,7 +57,11 @@ impl<K, V> Entries for Seen<'_, K, V> {
 }
 
 impl<'a, K, V> Locked<'a, K, V> {
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "a guard that every write makes: no reason to build it in memory"
+    )]
+    #[inline(always)]
     pub(super) fn new<S>(store: &'a Store<K, V, S>, shard: usize) -> Self {
         let Shard { age, line } = &store.shards[shard];
         let table = store.map.shards()[shard].write();

@@ -45,7 +45,7 @@ impl<'a, K, V> Taken<'a, K, V> {
     pub(super) fn exchange(&mut self, record: &mut Record<K, V>) -> Option<Arc<Record<K, V>>> {
         // Who has no handle cannot get one: this one is no longer in the map.
         let left = Arc::get_mut(self.left.first.as_mut()?)?;
-        std::mem::swap(left, record);
+        left.exchange(record);
         self.left.first.take()
     }
 }

@@ -180,6 +180,10 @@ impl crate::line::Entries for Counting<'_> {
         found.map_or(0, |(stored, _)| stored.0.take_marks())
     }
 
+    fn has_idle(&self) -> bool {
+        false
+    }
+
     fn deadline(&self, _hash: u32, _place: u32) -> u64 {
         u64::MAX
     }
