@@ -127,8 +127,11 @@ impl Line {
         age: &Age,
     ) -> u32 {
         self.weights.set(place, weight, self.hashes.len());
-        self.deadlines.remove(place);
-        self.set_deadline(place, deadline);
+        // At the same deadline it stays where it is among those who share it.
+        if self.deadlines.rank(place) != Some(deadline) {
+            self.deadlines.remove(place);
+            self.set_deadline(place, deadline);
+        }
         if let Some(marks) = marks {
             return self.order.overwrite(place, marks, age);
         }

@@ -212,6 +212,11 @@ impl Ranks {
         }
     }
 
+    /// The rank at which `id` stands, if it is in line.
+    pub(crate) fn rank(&self, id: u32) -> Option<u64> {
+        self.links.get(id as usize).filter(|link| link.prev != ABSENT).map(|link| link.rank)
+    }
+
     /// Takes `id` out of the line; nothing happens if it is not in it.
     #[inline]
     pub(crate) fn remove(&mut self, id: u32) {
