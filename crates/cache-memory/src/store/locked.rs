@@ -12,7 +12,7 @@ use crate::events::{Cause, Event, Events};
 use crate::line::{Entries, Line};
 use crate::policy::Age;
 use crate::record::{Handle, Record};
-use crate::times::{Moment, Times};
+use crate::times::{Moment, NEVER, Times};
 
 /// A shard that nobody else sees while this lives.
 pub(super) struct Locked<'a, K, V> {
@@ -91,6 +91,9 @@ impl<'a, K, V> Locked<'a, K, V> {
         let first = self.times.first_use(0, now);
         let deadline = self.times.deadline(record.expires_at, first.last());
         let seen = Seen { table: &self.table, times: self.times };
+        if deadline < NEVER {
+            self.times.expect_ends();
+        }
         let (place, marks) = self.line.enter(record.hash, weight, deadline, &seen, self.age);
         record.begin(place, self.times.first_use(marks, now));
         self.line.counts.writes += 1;
@@ -118,6 +121,9 @@ impl<'a, K, V> Locked<'a, K, V> {
         taken.hold.gain(0, self.line.weight(place));
         taken.hold.spend(0, weight);
         let seen = Seen { table: &self.table, times: self.times };
+        if deadline < NEVER {
+            self.times.expect_ends();
+        }
         let marks = self.line.replace(place, weight, deadline, marks, &seen, self.age);
         record.begin(place, self.times.first_use(marks, now));
         self.line.counts.writes += 1;

@@ -105,7 +105,7 @@ fn places(hash: u32) -> [Place; ROWS] {
     let mixed = hash ^ hash >> 15;
     let place = |row: usize| {
         let spread = mixed.wrapping_mul(SEEDS[row]) >> 16;
-        Place { word: 2 * row + (spread & 1) as usize, shift: spread >> 2 & 60 }
+        Place { word: 2 * row + (spread & 1) as usize, shift: spread >> 2 & 0x3c }
     };
     [place(0), place(1), place(2), place(3)]
 }
