@@ -33,8 +33,10 @@ impl Timestamp {
     /// Part milliseconds count as whole ones, so a life of 300 µs is 1 ms and never 0.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+        // Not `as_nanos`, which divides 128 bits.
+        let millis = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+        let millis = duration.as_secs().saturating_mul(1_000).saturating_add(millis);
+        Self(self.0.saturating_add(millis))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.

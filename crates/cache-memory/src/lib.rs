@@ -46,7 +46,8 @@
 //! The map is a `DashMap`, and each of its shards has a *line* beside it: the order in which the
 //! policy has its entries leave, and the order in which they expire. Both are changed together under
 //! the shard's one lock. A hit notes its use on the entry itself, and the policy settles it when the
-//! entry comes up for eviction. A budget shared by all shards counts entries and weight.
+//! entry comes up for eviction. A budget shared by all shards counts entries and weight. A new entry
+//! takes the allocation of the one that leaves for it, if nobody has a handle on that.
 //!
 //! What is stored is shared with those who read it: a [`Handle`] keeps its value alive whatever
 //! happens to the cache meanwhile. Records are found by hash and compared by key when nothing is

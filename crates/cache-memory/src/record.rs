@@ -39,6 +39,15 @@ impl<K, V> Record<K, V> {
         Self { uses: AtomicU64::new(0), expires_at, hash, place: AtomicU32::new(0), key, value }
     }
 
+    /// Becomes another record, which gets this one's key and value. All but those has to
+    /// [begin](Self::begin) anew.
+    #[inline]
+    pub(crate) fn exchange(&mut self, other: &mut Self) {
+        (self.expires_at, self.hash) = (other.expires_at, other.hash);
+        std::mem::swap(&mut self.key, &mut other.key);
+        std::mem::swap(&mut self.value, &mut other.value);
+    }
+
     // Relaxed throughout: uses order nothing but themselves, and losing one of two simultaneous
     // ones is fine.
 

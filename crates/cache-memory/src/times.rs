@@ -1,6 +1,7 @@
 //! [`Times`]: when entries expire, and how little of a clock that takes to know.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::{Clock, RECENT, SystemClock, Timestamp};
@@ -20,6 +21,8 @@ pub(crate) struct Times {
     made: Timestamp,
     /// Milliseconds; 0 for ever.
     idle: u64,
+    /// Whether any entry may end: a hint, to have the time at hand.
+    may_end: AtomicBool,
 }
 
 /// The system's clock is known by name, so that a hit reads it without a virtual call.
@@ -34,7 +37,8 @@ impl Times {
         let idle = time_to_idle.map_or(0, |idle| {
             Timestamp::default().saturating_add(idle).as_unix_millis() // rounds up
         });
-        let mut times = Self { clock, made: Timestamp::default(), idle };
+        let may_end = AtomicBool::new(idle > 0);
+        let mut times = Self { clock, made: Timestamp::default(), idle, may_end };
         times.made = times.timestamp();
         times
     }
@@ -48,6 +52,25 @@ impl Times {
 
     pub(crate) fn now(&self) -> Moment {
         self.moment(self.timestamp())
+    }
+
+    /// An entry that ends is stored.
+    pub(crate) fn expect_ends(&self) {
+        if !self.may_end.load(Ordering::Relaxed) {
+            self.may_end.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The time of the last tick, if it may be wanted and takes no code of the user's to tell: for
+    /// who waits for memory meanwhile, it costs next to nothing.
+    #[inline]
+    pub(crate) fn glance(&self) -> Option<Moment> {
+        match &self.clock {
+            Source::System if self.may_end.load(Ordering::Relaxed) => {
+                Some(self.moment(SystemClock.recent()))
+            }
+            _ => None,
+        }
     }
 
     fn recent(&self) -> Timestamp {
@@ -87,15 +110,20 @@ impl Times {
 
     /// If an entry is live, the moment of this use of it (0 where idleness does not matter).
     ///
-    /// What has a second left is told from the kernel's last tick, at a fifth of the cost; a use is
-    /// then dated by the tick too, a few milliseconds early.
+    /// What has a second left is told from the kernel's last tick, at a fifth of the cost, which may
+    /// be known from a `glance`; a use is then dated by the tick too, a few milliseconds early.
     #[inline]
-    pub(crate) fn seen(&self, expires_at: Timestamp, uses: Uses) -> Option<Moment> {
+    pub(crate) fn seen(
+        &self,
+        expires_at: Timestamp,
+        uses: Uses,
+        glance: Option<Moment>,
+    ) -> Option<Moment> {
         if expires_at == Timestamp::MAX && self.idle == 0 {
             return Some(0);
         }
         let deadline = self.deadline(expires_at, uses.last());
-        let mut now = self.moment(self.recent());
+        let mut now = glance.unwrap_or_else(|| self.moment(self.recent()));
         if deadline.saturating_sub(now) <= SLACK {
             now = self.now();
             if now >= deadline {

@@ -273,13 +273,14 @@ fn a_slow_insert_has_the_last_word_too() {
 fn a_listener_may_wait_for_an_initialiser() {
     type Cell = Arc<std::sync::OnceLock<MemoryCache<u64, u64>>>;
     let cell = Cell::default();
-    let (inner, once) = (Arc::clone(&cell), AtomicUsize::new(0));
+    let (inner, once) = (Arc::downgrade(&cell), AtomicUsize::new(0)); // no circle: it would leak
     let cache: MemoryCache<u64, u64> = MemoryCache::builder()
         .max_entries(10_000)
         .listener(move |event: &cache_memory::Event<u64, u64>| {
             let cache_memory::Event::Stored(stored) = event else { return };
             if *stored.key() == 1 && once.fetch_add(1, Ordering::Relaxed) == 0 {
-                inner.get().expect("set").get_or_insert_with(7, || 0);
+                let cell = inner.upgrade().expect("the test holds it");
+                cell.get().expect("set").get_or_insert_with(7, || 0);
             }
         })
         .build()

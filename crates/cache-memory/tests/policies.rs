@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Inserted, ManualClock};
+use cache_core::{Clock, Inserted, ManualClock};
 use cache_memory::{MemoryCache, Policy};
 
 fn cache(policy: Policy, max_entries: u64) -> (MemoryCache<u32, u32>, Arc<ManualClock>) {
@@ -159,4 +159,18 @@ fn expired_leave_first() {
         let evictions = cache.stats().evictions;
         assert_eq!((evictions.expired, evictions.capacity), (1, 0), "{policy:?}");
     }
+}
+
+/// A19: an overwrite that ends when the old value did keeps its turn among those that end then.
+#[test]
+fn ttl_keeps_the_turn_of_an_overwrite_that_ends_the_same() {
+    let (cache, clock) = cache(Policy::Ttl, 3);
+    let end = clock.now().saturating_add(Duration::from_millis(13));
+    let put = |key| assert_eq!(cache.insert_with(key, key, end), Inserted::Stored);
+    put(1);
+    put(2);
+    clock.advance(Duration::from_millis(10));
+    put(1);
+    fill(&cache, [3, 4]); // evicts 1, which has stood there longest
+    assert_eq!(held(&cache, 0..9), [2, 3, 4]);
 }

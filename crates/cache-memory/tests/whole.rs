@@ -192,6 +192,31 @@ fn hits_allocate_nothing() {
     }
 }
 
+/// An insertion into a full cache takes the allocation of the entry that leaves for it, unless somebody
+/// has a handle on that one.
+#[test]
+fn evicting_insertions_allocate_nothing() {
+    for policy in [Policy::Fifo, Policy::TinyLfu] {
+        let cache: MemoryCache<u64, u64> =
+            MemoryCache::builder().max_entries(100).policy(policy).build().expect("good options");
+        let fill = |keys: std::ops::Range<u64>| {
+            for key in keys {
+                assert_eq!(cache.insert(key, !key), Inserted::Stored);
+            }
+        };
+        fill(0..2_000); // what stands beside the map has grown
+        let allocated = allocation_counter::measure(|| fill(2_000..2_100));
+        assert_eq!(allocated.count_total, 0, "{policy:?}");
+
+        let handles: Vec<_> = cache.iter().collect();
+        let allocated = allocation_counter::measure(|| fill(2_100..2_200));
+        assert!(allocated.count_total > 0, "{policy:?}");
+        for handle in handles {
+            assert_eq!(*handle, !*handle.key(), "{policy:?}: it is not written over");
+        }
+    }
+}
+
 /// Two setters at once do not undo each other.
 #[test]
 fn bounds_are_set_one_by_one() {

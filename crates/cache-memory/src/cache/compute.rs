@@ -70,7 +70,7 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> MemoryCache<K, V, S> {
             };
             let spot = self.shared.store.spot(key);
             let now = self.shared.store.times.now();
-            let new = self.shared.new_entry(spot, key.clone(), value, options);
+            let mut new = self.shared.new_entry(spot, key.clone(), value, options);
             let handle = new.handle();
             let inserted = self.shared.store.insert(new, |there| {
                 // One that has expired is nothing to have seen.
@@ -80,7 +80,7 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> MemoryCache<K, V, S> {
                     (None, None) => true,
                     _ => false,
                 };
-                is_seen && self.shared.loads.void(spot)
+                is_seen && self.shared.loads.void_locked(spot)
             });
             match inserted {
                 Inserted::Stored => return Computed::Stored(handle),

@@ -60,15 +60,16 @@ impl<K: Eq + Hash, V, S: BuildHasher> MemoryCache<K, V, S> {
         }
         let spot = self.shared.store.spot(&key);
         let turn = self.shared.loads.turn(spot);
-        // Perhaps somebody made it while this caller waited. The lookup is counted already.
+        // Perhaps somebody made it while this caller waited. The lookup is counted already, and is made
+        // in any case: see `Loads::void_locked`.
         if let Some(hit) = self.peek(&key) {
             return Ok(hit);
         }
         let (value, options) = init()?;
-        let new = self.shared.new_entry(spot, key, value, options);
+        let mut new = self.shared.new_entry(spot, key, value, options);
         let handle = new.handle();
         let mut taken = self.shared.store.nothing_taken();
-        let _ = self.shared.store.insert_taking(new, |_| turn.holds(), &mut taken);
+        let _ = self.shared.store.insert_taking(&mut new, |_| turn.holds(), &mut taken);
         drop(turn); // before what left is dropped, which may want a turn of its own
         drop(taken);
         Ok(handle)

@@ -21,7 +21,7 @@ use crate::lookups::Lookups;
 use crate::options::InsertOptions;
 use crate::policy::Policy;
 use crate::record::{Handle, Record};
-use crate::store::{New, Read, Spot, Store};
+use crate::store::{Fresh, New, Read, Spot, Store};
 use crate::times::Times;
 
 /// What an [`Entry`](cache_core::Entry) under a [`CacheKey`](cache_core::CacheKey) costs beside its
@@ -134,7 +134,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> MemoryCache<K, V, S> {
         let spot = self.shared.store.spot(&key);
         let new = self.shared.new_entry(spot, key, value, options.into());
         // Under the lock, so that a load either sees this value or is void.
-        self.shared.store.insert(new, |_| condition() && self.shared.loads.void(spot))
+        self.shared.store.insert(new, |_| condition() && self.shared.loads.void_locked(spot))
     }
 
     /// Removes `key`; its value if it was live.
@@ -312,7 +312,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Shared<K, V, S> {
             Some(weigh) => weigh(&key, &value),
             None => (size_of::<K>() + size_of::<V>()) as u64 + ENTRY_OVERHEAD,
         });
-        let record = triomphe::Arc::new(Record::new(key, value, spot.hash, expires_at));
+        let record = Fresh::Plain(Record::new(key, value, spot.hash, expires_at));
         New { spot, record, weight: weight.max(1), now }
     }
 }

@@ -61,10 +61,22 @@ impl List {
         self.len -= 1;
     }
 
+    /// Takes out the first.
+    #[inline]
+    pub(crate) fn pop(&mut self, links: &mut Links) -> Option<u32> {
+        let first = self.first()?;
+        self.first = links.0[first as usize].next;
+        match self.first {
+            NIL => self.last = NIL,
+            next => links.0[next as usize].prev = NIL,
+        }
+        self.len -= 1;
+        Some(first)
+    }
+
     /// Makes the first the last.
     pub(crate) fn rotate(&mut self, links: &mut Links) {
-        if let Some(first) = self.first() {
-            self.remove(links, first);
+        if let Some(first) = self.pop(links) {
             self.push(links, first);
         }
     }

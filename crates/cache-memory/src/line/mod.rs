@@ -14,7 +14,7 @@ pub(crate) use lists::{Links, List};
 pub(crate) use ranks::Ranks;
 use weights::Weights;
 
-use crate::policy::{Age, Eviction};
+use crate::policy::{Age, Eviction, Order};
 use crate::times::{Moment, NEVER};
 
 /// Deadlines that turn out to have moved on (idle entries that were used) before the search for an
@@ -31,7 +31,7 @@ pub(crate) struct Line {
     hashes: Vec<u32>,
     free: Vec<u32>,
     weights: Weights,
-    order: Box<dyn Eviction>,
+    order: Order,
     /// Places by the moment at which they expire, those that do.
     deadlines: Ranks,
     /// Nobody expires before this: a lower bound, so that most writes need not look further.
@@ -45,6 +45,8 @@ pub(crate) trait Entries {
     fn marks(&self, hash: u32, place: u32) -> u32;
     /// The same, and wipes them off.
     fn take_marks(&self, hash: u32, place: u32) -> u32;
+    /// Whether uses move deadlines.
+    fn has_idle(&self) -> bool;
     /// When it expires, by its last use if need be.
     fn deadline(&self, hash: u32, place: u32) -> Moment;
 }
@@ -78,7 +80,7 @@ impl Counts {
 }
 
 impl Line {
-    pub(crate) fn new(order: Box<dyn Eviction>) -> Self {
+    pub(crate) fn new(order: Order) -> Self {
         Self {
             hashes: Vec::new(),
             free: Vec::new(),
@@ -91,6 +93,7 @@ impl Line {
     }
 
     /// Gives a new entry a place; the place and the marks that it starts with.
+    #[inline]
     pub(crate) fn enter(
         &mut self,
         hash: u32,
@@ -109,7 +112,7 @@ impl Line {
         self.weights.set(place, weight, self.hashes.len());
         self.set_deadline(place, deadline);
         let Self { hashes, deadlines, order, .. } = self;
-        (place, order.insert(place, &mut Choice { hashes, deadlines, entries }, age))
+        (place, order.insert(place, &Choice { hashes, deadlines, entries }, age))
     }
 
     /// The entry in `place` is replaced by another of the same key; the marks that it starts with.
@@ -124,19 +127,28 @@ impl Line {
         age: &Age,
     ) -> u32 {
         self.weights.set(place, weight, self.hashes.len());
-        self.deadlines.remove(place);
-        self.set_deadline(place, deadline);
+        // At the same deadline it stays where it is among those who share it.
+        if self.deadlines.rank(place) != Some(deadline) {
+            self.deadlines.remove(place);
+            self.set_deadline(place, deadline);
+        }
         if let Some(marks) = marks {
             return self.order.overwrite(place, marks, age);
         }
         let Self { hashes, deadlines, order, .. } = self;
         order.remove(place);
-        order.insert(place, &mut Choice { hashes, deadlines, entries }, age)
+        order.insert(place, &Choice { hashes, deadlines, entries }, age)
     }
 
     /// Takes the entry in `place` out of line; its weight.
     pub(crate) fn leave(&mut self, place: u32) -> u64 {
         self.order.remove(place);
+        self.vacate(place)
+    }
+
+    /// The same for one that [`victim`](Self::victim) has taken out of order.
+    #[inline]
+    pub(crate) fn vacate(&mut self, place: u32) -> u64 {
         self.deadlines.remove(place);
         self.hashes[place as usize] = 0;
         grow::push(&mut self.free, place);
@@ -168,12 +180,7 @@ impl Line {
     }
 
     /// The place of an entry whose time is up.
-    #[inline]
     pub(crate) fn expired(&mut self, now: Moment, entries: &impl Entries) -> Option<u32> {
-        if now < self.soonest { None } else { self.find_expired(now, entries) }
-    }
-
-    fn find_expired(&mut self, now: Moment, entries: &impl Entries) -> Option<u32> {
         let Self { hashes, deadlines, .. } = self;
         let first = Choice { hashes, deadlines, entries }.soonest(now);
         self.soonest = first.map_or(NEVER, |first| first.stands_at);
@@ -187,12 +194,15 @@ impl Line {
         }
     }
 
-    /// Whether there may be entries whose time is up.
+    /// Whether there may be entries whose time is up: false for most writes.
+    #[inline]
     pub(crate) fn may_have_expired(&self, now: Moment) -> bool {
         self.soonest <= now
     }
 
-    /// The place of the entry that should leave next, other than `spared`.
+    /// Takes the entry out of order that should leave next, other than `spared`; its place, which it
+    /// keeps until it is [vacated](Self::vacate).
+    #[inline]
     pub(crate) fn victim(
         &mut self,
         spared: Option<u32>,
@@ -204,12 +214,18 @@ impl Line {
         if spared != Some(victim) {
             return Some(victim);
         }
+        self.victim_but(victim, entries, age)
+    }
+
+    /// The next one after `victim`, which goes back in order.
+    #[cold]
+    fn victim_but(&mut self, victim: u32, entries: &impl Entries, age: &Age) -> Option<u32> {
+        let Self { hashes, deadlines, order, .. } = self;
         // Out of both orders for a moment, so that the policy chooses somebody else.
         let deadline = entries.deadline(hashes[victim as usize], victim);
-        order.remove(victim);
         deadlines.remove(victim);
         let other = order.victim(&mut Choice { hashes, deadlines, entries }, age);
-        order.insert(victim, &mut Choice { hashes, deadlines, entries }, age);
+        order.insert(victim, &Choice { hashes, deadlines, entries }, age);
         if deadline < NEVER {
             deadlines.insert(victim, deadline);
         }
@@ -234,13 +250,13 @@ impl Line {
 }
 
 /// What a policy sees when it is asked who leaves.
-pub(crate) struct Choice<'a> {
+pub(crate) struct Choice<'a, E> {
     hashes: &'a [u32],
     deadlines: &'a mut Ranks,
-    entries: &'a dyn Entries,
+    entries: &'a E,
 }
 
-impl Choice<'_> {
+impl<E: Entries> Choice<'_, E> {
     pub(crate) fn hash(&self, place: u32) -> u32 {
         self.hashes[place as usize]
     }
@@ -263,7 +279,7 @@ impl Choice<'_> {
         let mut moved_on = 0;
         loop {
             let (place, stands_at) = self.deadlines.first()?;
-            if until < stands_at {
+            if until < stands_at || !self.entries.has_idle() {
                 return Some(Soonest { place, stands_at, deadline: stands_at });
             }
             let deadline = self.entries.deadline(self.hashes[place as usize], place);

@@ -5,7 +5,7 @@ const BITS: u32 = 6;
 const FAN: usize = 1 << BITS;
 /// Levels that tell all 64 bits apart.
 const MAX_HEIGHT: u32 = u64::BITS.div_ceil(BITS);
-/// A bucket with more ids than this is divided, if there is a level below it.
+/// A bucket into which so many ids came is divided, if half of them are left and there is a level below.
 const BUCKET: u32 = 64;
 const ROOT: u32 = 0;
 const NIL: u32 = u32::MAX;
@@ -21,12 +21,19 @@ const ABSENT: u32 = u32::MAX - 1;
 /// now and then up to 64 more to divide a list: a burst trie (Heinz, Zobel and Williams, 2002)
 /// with the bitmaps of a van Emde Boas layout. Ids that share one rank cost what a plain linked
 /// list does.
+///
+/// Mostly ranks come close to each other, and the lowest leave: the lists that were last inserted into
+/// and last looked at are remembered, which saves the way down to them.
 #[derive(Debug, Default)]
 pub(crate) struct Ranks {
     links: Vec<Link>,
     branches: Vec<Branch>,
     free: Vec<u32>,
     height: u32,
+    /// Where the last one was inserted.
+    recent: Option<Leaf>,
+    /// Where the lowest are.
+    lowest: Option<Leaf>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +57,17 @@ struct Branch {
 struct Slot {
     head: u32,
     tail: u32,
+    /// How many ids are in the list at most: who leaves from between two others is still counted.
     len: u32,
+}
+
+/// Where a list is: that of all ranks from `from` on that differ in their lowest bits only.
+#[derive(Clone, Copy, Debug)]
+struct Leaf {
+    from: u64,
+    lowest_bits: u32,
+    at: u32,
+    slot: usize,
 }
 
 impl Slot {
@@ -70,9 +87,40 @@ fn digit(rank: u64, level: u32) -> usize {
     usize::from((rank >> (BITS * level)).to_le_bytes()[0]) % FAN
 }
 
+impl Leaf {
+    fn new(at: u32, level: u32, rank: u64) -> Self {
+        let lowest_bits = BITS * level;
+        Self { from: rank >> lowest_bits << lowest_bits, lowest_bits, at, slot: digit(rank, level) }
+    }
+
+    fn covers(&self, rank: u64) -> bool {
+        (rank ^ self.from) >> self.lowest_bits == 0
+    }
+}
+
 impl Ranks {
     /// The id of the lowest rank with that rank.
+    #[inline]
     pub(crate) fn first(&mut self) -> Option<(u32, u64)> {
+        if let Some(leaf) = self.lowest
+            && let Some(&mut Slot { head, .. }) = self.in_order(leaf)
+        {
+            return Some((head, self.links[head as usize].rank));
+        }
+        self.find_first()
+    }
+
+    /// The list in a leaf that is remembered, if there still is one and its first is its lowest.
+    #[inline]
+    fn in_order(&mut self, leaf: Leaf) -> Option<&mut Slot> {
+        let branch = &mut self.branches[leaf.at as usize];
+        let is_list = !branch.is_split(leaf.slot);
+        let slot = &mut branch.slots[leaf.slot];
+        let in_order = leaf.lowest_bits == 0 || slot.head == slot.tail;
+        (is_list && slot.head != NIL && in_order).then_some(slot)
+    }
+
+    fn find_first(&mut self) -> Option<(u32, u64)> {
         if self.branches.is_empty() || self.branches[ROOT as usize].full == 0 {
             return None;
         }
@@ -82,8 +130,10 @@ impl Ranks {
             let digit = branch.full.trailing_zeros() as usize;
             let slot = branch.slots[digit];
             if !branch.is_split(digit) {
-                if level == 0 || slot.len == 1 {
-                    return Some((slot.head, self.links[slot.head as usize].rank));
+                if level == 0 || slot.head == slot.tail {
+                    let rank = self.links[slot.head as usize].rank;
+                    self.lowest = Some(Leaf::new(at, level, rank));
+                    return Some((slot.head, rank));
                 }
                 self.divide(at, level, digit);
             }
@@ -92,22 +142,79 @@ impl Ranks {
         }
     }
 
+    /// Takes out the id of the lowest rank.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<(u32, u64)> {
+        if let Some(leaf) = self.lowest
+            && let Some(&mut Slot { head, tail, .. }) = self.in_order(leaf)
+            && head != tail
+        {
+            let Link { rank, next, .. } = self.links[head as usize];
+            self.links[head as usize].prev = ABSENT;
+            self.links[next as usize].prev = NIL;
+            let slot = &mut self.branches[leaf.at as usize].slots[leaf.slot];
+            slot.head = next;
+            slot.len -= 1;
+            return Some((head, rank));
+        }
+        let first = self.find_first()?;
+        self.remove(first.0);
+        Some(first)
+    }
+
     /// Lines `id` up behind all of its rank. It must not be in line.
+    #[inline]
     pub(crate) fn insert(&mut self, id: u32, rank: u64) {
-        let index = id as usize;
         super::grow::reach(&mut self.links, id, Link { rank: 0, prev: ABSENT, next: NIL });
-        debug_assert_eq!(self.links[index].prev, ABSENT, "id is in line already");
-        self.links[index].rank = rank;
+        debug_assert_eq!(self.links[id as usize].prev, ABSENT, "id is in line already");
+        self.links[id as usize].rank = rank;
+        if self.lowest.is_some_and(|lowest| rank < lowest.from) {
+            self.lowest = None;
+        }
+        match self.recent {
+            Some(leaf) if self.is_list(leaf, rank) => {
+                let len = self.append(leaf.at, leaf.slot, id);
+                if leaf.lowest_bits > 0 && len > BUCKET {
+                    self.thin_out(leaf.at, leaf.lowest_bits / BITS, leaf.slot);
+                }
+            }
+            _ => self.insert_anywhere(id, rank),
+        }
+    }
+
+    /// Whether a leaf that is remembered is still the list for this rank.
+    fn is_list(&self, leaf: Leaf, rank: u64) -> bool {
+        leaf.covers(rank) && !self.branches[leaf.at as usize].is_split(leaf.slot)
+    }
+
+    fn insert_anywhere(&mut self, id: u32, rank: u64) {
         self.grow(rank);
         let (mut at, mut level) = (ROOT, self.height - 1);
         while self.branches[at as usize].is_split(digit(rank, level)) {
             at = self.branches[at as usize].slots[digit(rank, level)].head;
             level -= 1;
         }
-        self.append(at, digit(rank, level), id);
-        if level > 0 && self.branches[at as usize].slots[digit(rank, level)].len > BUCKET {
-            self.divide(at, level, digit(rank, level));
+        let leaf = Leaf::new(at, level, rank);
+        self.recent = Some(leaf);
+        if self.append(at, leaf.slot, id) > BUCKET && level > 0 {
+            self.thin_out(at, level, leaf.slot);
         }
+    }
+
+    /// Divides a list into which many came, if many of them are still there. Half a bucket has come
+    /// since they were last counted, which pays for this.
+    fn thin_out(&mut self, at: u32, level: u32, slot: usize) {
+        let list = &mut self.branches[at as usize].slots[slot];
+        let next = |id: &u32| Some(self.links[*id as usize].next).filter(|&id| id != NIL);
+        list.len = std::iter::successors(Some(list.head), next).fold(0, |len, _| len + 1);
+        if list.len > BUCKET / 2 {
+            self.divide(at, level, slot);
+        }
+    }
+
+    /// The rank at which `id` stands, if it is in line.
+    pub(crate) fn rank(&self, id: u32) -> Option<u64> {
+        self.links.get(id as usize).filter(|link| link.prev != ABSENT).map(|link| link.rank)
     }
 
     /// Takes `id` out of the line; nothing happens if it is not in it.
@@ -120,15 +227,14 @@ impl Ranks {
         }
     }
 
-    fn take_out(&mut self, id: u32, Link { rank, prev, next }: Link) {
+    fn take_out(&mut self, id: u32, link: Link) {
+        let Link { rank, prev, next } = link;
         self.links[id as usize].prev = ABSENT;
-        // Down to the list that it is in, remembering the way: branches that empty are freed.
-        let mut way = [ROOT; MAX_HEIGHT as usize];
-        let (mut depth, mut level) = (0, self.height - 1);
-        while self.branches[way[depth] as usize].is_split(digit(rank, level)) {
-            way[depth + 1] = self.branches[way[depth] as usize].slots[digit(rank, level)].head;
-            depth += 1;
-            level -= 1;
+        if prev != NIL && next != NIL {
+            // The list begins and ends as before.
+            self.links[next as usize].prev = prev;
+            self.links[prev as usize].next = next;
+            return;
         }
         if next != NIL {
             self.links[next as usize].prev = prev;
@@ -136,21 +242,45 @@ impl Ranks {
         if prev != NIL {
             self.links[prev as usize].next = next;
         }
-        let branch = &mut self.branches[way[depth] as usize];
-        let slot = &mut branch.slots[digit(rank, level)];
+        match self.lowest.filter(|leaf| (prev != NIL || next != NIL) && self.is_list(*leaf, rank)) {
+            Some(leaf) => self.shorten(leaf.at, leaf.slot, link),
+            None => self.shorten_any(link),
+        }
+    }
+
+    /// The first or the last of a list was taken out.
+    fn shorten(&mut self, at: u32, digit: usize, Link { prev, next, .. }: Link) {
+        let slot = &mut self.branches[at as usize].slots[digit];
         slot.len -= 1;
-        if slot.head == id {
+        if prev == NIL {
             slot.head = next;
         }
-        if slot.tail == id {
+        if next == NIL {
             slot.tail = prev;
         }
-        if slot.len > 0 {
+    }
+
+    fn shorten_any(&mut self, link: Link) {
+        // Down to the list that it was in, remembering the way: branches that empty are freed.
+        let rank = link.rank;
+        let mut way = [ROOT; MAX_HEIGHT as usize];
+        let (mut depth, mut level) = (0, self.height - 1);
+        while self.branches[way[depth] as usize].is_split(digit(rank, level)) {
+            way[depth + 1] = self.branches[way[depth] as usize].slots[digit(rank, level)].head;
+            depth += 1;
+            level -= 1;
+        }
+        self.shorten(way[depth], digit(rank, level), link);
+        let branch = &mut self.branches[way[depth] as usize];
+        let slot = &mut branch.slots[digit(rank, level)];
+        if slot.head != NIL {
             return;
         }
+        slot.len = 0;
         branch.full &= !(1 << digit(rank, level));
         while depth > 0 && self.branches[way[depth] as usize].full == 0 {
             self.free.push(way[depth]);
+            (self.recent, self.lowest) = (None, None);
             depth -= 1;
             level += 1;
             let parent = &mut self.branches[way[depth] as usize];
@@ -171,6 +301,7 @@ impl Ranks {
         if self.branches.is_empty() {
             self.branches.push(Branch::EMPTY);
         }
+        let before = self.height;
         if self.branches[ROOT as usize].full == 0 {
             self.height = 1;
         }
@@ -185,6 +316,9 @@ impl Ranks {
                 root.slots[0].head = below;
                 (root.full, root.split) = (1, 1);
             }
+        }
+        if self.height != before {
+            (self.recent, self.lowest) = (None, None);
         }
     }
 
@@ -212,12 +346,15 @@ impl Ranks {
         }
     }
 
-    fn append(&mut self, at: u32, digit: usize, id: u32) {
+    /// How many there are in the list then, at most.
+    #[inline]
+    fn append(&mut self, at: u32, digit: usize, id: u32) -> u32 {
         let branch = &mut self.branches[at as usize];
         branch.full |= 1 << digit;
         let slot = &mut branch.slots[digit];
         let last = std::mem::replace(&mut slot.tail, id);
         slot.len += 1;
+        let len = slot.len;
         if last == NIL {
             slot.head = id;
         } else {
@@ -225,6 +362,7 @@ impl Ranks {
         }
         let link = &mut self.links[id as usize];
         (link.prev, link.next) = (last, NIL);
+        len
     }
 }
 
@@ -276,9 +414,8 @@ mod tests {
                     }
                     Op::Remove(_) => ranks.remove(id),
                     Op::PopFirst => {
-                        if let Some((_, id)) = model.pop_first() {
-                            ranks.remove(id);
-                        }
+                        let popped = model.pop_first().map(|(rank, id)| (id, rank));
+                        prop_assert_eq!(ranks.pop(), popped);
                     }
                 }
                 let first = model.first().map(|&(rank, id)| (id, rank));

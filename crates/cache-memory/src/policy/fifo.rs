@@ -1,17 +1,17 @@
 //! First in, first out.
 
 use super::{Age, Eviction};
-use crate::line::{Choice, Links, List};
+use crate::line::{Choice, Entries, Links, List};
 
 /// One list, from the entry that came first to the one that came last.
 #[derive(Debug, Default)]
-pub(super) struct Fifo {
+pub(crate) struct Fifo {
     links: Links,
     line: List,
 }
 
 impl Eviction for Fifo {
-    fn insert(&mut self, place: u32, _choice: &mut Choice<'_>, _age: &Age) -> u32 {
+    fn insert<E: Entries>(&mut self, place: u32, _choice: &Choice<'_, E>, _age: &Age) -> u32 {
         self.line.push(&mut self.links, place);
         0
     }
@@ -24,12 +24,12 @@ impl Eviction for Fifo {
         self.line.remove(&mut self.links, place);
     }
 
-    fn victim(&mut self, _choice: &mut Choice<'_>, _age: &Age) -> Option<u32> {
-        self.line.first()
+    fn victim<E: Entries>(&mut self, _choice: &mut Choice<'_, E>, _age: &Age) -> Option<u32> {
+        self.line.pop(&mut self.links)
     }
 
-    fn renewed(&self) -> Box<dyn Eviction> {
-        Box::<Self>::default()
+    fn renewed(&self) -> Self {
+        Self::default()
     }
 
     #[cfg(test)]

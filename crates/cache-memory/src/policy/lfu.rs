@@ -1,7 +1,7 @@
 //! Least frequently used, with ageing.
 
 use super::{Age, Eviction, SECOND_CHANCES};
-use crate::line::{Choice, Ranks};
+use crate::line::{Choice, Entries, Ranks};
 
 /// Uses that are told apart; more count as this many.
 const MOST: u32 = 255;
@@ -21,7 +21,7 @@ const FEWEST: u64 = 64;
 /// counts are halved one by one as their entries are used again. (Forward decay: Cormode,
 /// Shkapenyuk, Srivastava and Xu, 2009.)
 #[derive(Debug, Default)]
-pub(super) struct Lfu {
+pub(crate) struct Lfu {
     by_rank: Ranks,
     held: u64,
     insertions: u64,
@@ -58,7 +58,7 @@ fn unpack(marks: u32, now: u64) -> (u32, u64) {
 }
 
 impl Eviction for Lfu {
-    fn insert(&mut self, place: u32, _choice: &mut Choice<'_>, age: &Age) -> u32 {
+    fn insert<E: Entries>(&mut self, place: u32, _choice: &Choice<'_, E>, age: &Age) -> u32 {
         self.held += 1;
         self.insertions += 1;
         let marks = pack(1, age.now());
@@ -82,21 +82,23 @@ impl Eviction for Lfu {
         self.held -= 1;
     }
 
-    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32> {
+    fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, age: &Age) -> Option<u32> {
         for _ in 0..SECOND_CHANCES {
-            let (place, stands_at) = self.by_rank.first()?;
+            let (place, stands_at) = self.by_rank.pop()?;
             let earned = rank(choice.marks(place), age.now());
             if earned <= stands_at {
+                self.held -= 1;
                 return Some(place);
             }
-            self.by_rank.remove(place);
             self.by_rank.insert(place, earned);
         }
-        self.by_rank.first().map(|(place, _)| place)
+        let (place, _) = self.by_rank.pop()?;
+        self.held -= 1;
+        Some(place)
     }
 
-    fn renewed(&self) -> Box<dyn Eviction> {
-        Box::<Self>::default()
+    fn renewed(&self) -> Self {
+        Self::default()
     }
 
     #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Least recently used.
 
 use super::{Age, Eviction, SECOND_CHANCES};
-use crate::line::{Choice, Ranks};
+use crate::line::{Choice, Entries, Ranks};
 
 /// Shards up to this size order every single use.
 const EXACT_UP_TO: usize = 256;
@@ -17,7 +17,7 @@ const BITS: u32 = 24;
 /// promotes an item at most once a minute. In a small shard each use moves it, which orders uses
 /// exactly and costs a shared counter, but only when another entry was used since.
 #[derive(Debug, Default)]
-pub(super) struct Lru {
+pub(crate) struct Lru {
     by_use: Ranks,
     held: usize,
     insertions: u64,
@@ -49,7 +49,7 @@ impl Lru {
 }
 
 impl Eviction for Lru {
-    fn insert(&mut self, place: u32, _choice: &mut Choice<'_>, age: &Age) -> u32 {
+    fn insert<E: Entries>(&mut self, place: u32, _choice: &Choice<'_, E>, age: &Age) -> u32 {
         self.held += 1;
         self.insertions += 1;
         age.set_fine(self.held <= EXACT_UP_TO);
@@ -70,21 +70,23 @@ impl Eviction for Lru {
         self.held -= 1;
     }
 
-    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32> {
+    fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, age: &Age) -> Option<u32> {
         for _ in 0..SECOND_CHANCES {
-            let (place, stands_at) = self.by_use.first()?;
+            let (place, stands_at) = self.by_use.pop()?;
             let marks = choice.marks(place);
             if marks == cut(stands_at) {
+                self.held -= 1;
                 return Some(place);
             }
-            self.by_use.remove(place);
             self.by_use.insert(place, whole(marks, age.now()).max(stands_at));
         }
-        self.by_use.first().map(|(place, _)| place)
+        let (place, _) = self.by_use.pop()?;
+        self.held -= 1;
+        Some(place)
     }
 
-    fn renewed(&self) -> Box<dyn Eviction> {
-        Box::<Self>::default()
+    fn renewed(&self) -> Self {
+        Self::default()
     }
 
     #[cfg(test)]

@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::line::Choice;
+use crate::line::{Choice, Entries};
 pub(crate) use tiny_lfu::Tuner;
 
 /// Who leaves when space is needed. An entry whose time is up always leaves first.
@@ -66,21 +66,17 @@ impl Policy {
     }
 
     /// The order of each of `shards` shards under this policy.
-    pub(crate) fn order(
-        self,
-        entries: usize,
-        shards: usize,
-        tuner: Option<&Arc<Tuner>>,
-    ) -> Box<dyn Eviction> {
+    pub(crate) fn order(self, entries: usize, shards: usize, tuner: Option<&Arc<Tuner>>) -> Order {
         match self {
             Self::TinyLfu => {
                 let tuner = tuner.map_or_else(|| Arc::new(Tuner::new(entries)), Arc::clone);
-                Box::new(tiny_lfu::TinyLfu::new(tuner, entries.div_ceil(shards), shards))
+                let order = tiny_lfu::TinyLfu::new(tuner, entries.div_ceil(shards), shards);
+                Order::TinyLfu(order)
             }
-            Self::Lru => Box::<lru::Lru>::default(),
-            Self::Lfu => Box::<lfu::Lfu>::default(),
-            Self::Fifo => Box::<fifo::Fifo>::default(),
-            Self::Ttl => Box::<ttl::Ttl>::default(),
+            Self::Lru => Order::Lru(lru::Lru::default()),
+            Self::Lfu => Order::Lfu(lfu::Lfu::default()),
+            Self::Fifo => Order::Fifo(fifo::Fifo::default()),
+            Self::Ttl => Order::Ttl(ttl::Ttl::default()),
         }
     }
 
@@ -99,9 +95,9 @@ impl Policy {
 /// What makes a policy: in which order the entries of a shard leave.
 ///
 /// Entries are known by their places. All methods run under the lock of the shard.
-pub(crate) trait Eviction: Debug + Send + Sync {
+pub(crate) trait Eviction: Debug {
     /// Puts a new entry in order, for which there is room; the marks that it starts with.
-    fn insert(&mut self, place: u32, choice: &mut Choice<'_>, age: &Age) -> u32;
+    fn insert<E: Entries>(&mut self, place: u32, choice: &Choice<'_, E>, age: &Age) -> u32;
 
     /// The entry in `place` is overwritten by another of the same key. `marks` are those that the
     /// old one had; the marks that the new one starts with.
@@ -110,15 +106,74 @@ pub(crate) trait Eviction: Debug + Send + Sync {
     /// Takes an entry out of order, whatever the reason.
     fn remove(&mut self, place: u32);
 
-    /// Who leaves next, so that another may enter. `None` only if there is nobody.
-    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32>;
+    /// Takes the entry out of order that is to leave next, so that another may enter. `None` only
+    /// if there is nobody.
+    fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, age: &Age) -> Option<u32>;
 
     /// An order of the same kind with nobody in it.
-    fn renewed(&self) -> Box<dyn Eviction>;
+    fn renewed(&self) -> Self;
 
     /// How many entries are in order.
     #[cfg(test)]
     fn len(&self) -> usize;
+}
+
+/// The order of a shard under any policy: known by name, so that calls are direct.
+#[derive(Debug)]
+pub(crate) enum Order {
+    TinyLfu(tiny_lfu::TinyLfu),
+    Lru(lru::Lru),
+    Lfu(lfu::Lfu),
+    Fifo(fifo::Fifo),
+    Ttl(ttl::Ttl),
+}
+
+/// The same expression of whichever order it is.
+macro_rules! each {
+    ($order:expr, $it:ident => $call:expr) => {
+        match $order {
+            Order::TinyLfu($it) => $call,
+            Order::Lru($it) => $call,
+            Order::Lfu($it) => $call,
+            Order::Fifo($it) => $call,
+            Order::Ttl($it) => $call,
+        }
+    };
+}
+
+impl Eviction for Order {
+    #[inline]
+    fn insert<E: Entries>(&mut self, place: u32, choice: &Choice<'_, E>, age: &Age) -> u32 {
+        each!(self, it => it.insert(place, choice, age))
+    }
+
+    fn overwrite(&mut self, place: u32, marks: u32, age: &Age) -> u32 {
+        each!(self, it => it.overwrite(place, marks, age))
+    }
+
+    fn remove(&mut self, place: u32) {
+        each!(self, it => it.remove(place));
+    }
+
+    #[inline]
+    fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, age: &Age) -> Option<u32> {
+        each!(self, it => it.victim(choice, age))
+    }
+
+    fn renewed(&self) -> Self {
+        match self {
+            Self::TinyLfu(it) => Self::TinyLfu(it.renewed()),
+            Self::Lru(it) => Self::Lru(it.renewed()),
+            Self::Lfu(it) => Self::Lfu(it.renewed()),
+            Self::Fifo(it) => Self::Fifo(it.renewed()),
+            Self::Ttl(it) => Self::Ttl(it.renewed()),
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        each!(self, it => it.len())
+    }
 }
 
 /// Entries that an eviction moves to the place that hits have earned them, at most, before it

@@ -2,16 +2,16 @@
 
 use super::fifo::Fifo;
 use super::{Age, Eviction};
-use crate::line::Choice;
+use crate::line::{Choice, Entries};
 use crate::times::NEVER;
 
 /// The deadlines are kept in order anyway, to reclaim what expired; this policy evicts by them.
 /// Entries that never expire stand in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Ttl(Fifo);
+pub(crate) struct Ttl(Fifo);
 
 impl Eviction for Ttl {
-    fn insert(&mut self, place: u32, choice: &mut Choice<'_>, age: &Age) -> u32 {
+    fn insert<E: Entries>(&mut self, place: u32, choice: &Choice<'_, E>, age: &Age) -> u32 {
         self.0.insert(place, choice, age)
     }
 
@@ -23,15 +23,18 @@ impl Eviction for Ttl {
         self.0.remove(place);
     }
 
-    fn victim(&mut self, choice: &mut Choice<'_>, age: &Age) -> Option<u32> {
+    fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, age: &Age) -> Option<u32> {
         match choice.soonest(NEVER) {
-            Some(first) => Some(first.place),
+            Some(first) => {
+                self.0.remove(first.place);
+                Some(first.place)
+            }
             None => self.0.victim(choice, age),
         }
     }
 
-    fn renewed(&self) -> Box<dyn Eviction> {
-        Box::<Self>::default()
+    fn renewed(&self) -> Self {
+        Self::default()
     }
 
     #[cfg(test)]

@@ -25,7 +25,15 @@ impl<K, V> Known<K, V> {
         self.same.as_ref().is_some_and(it) || self.others.iter().any(it)
     }
 
-    /// All records of a hash in a table that are not known: in one pass, however many there are.
+    /// Whether there is a record of a hash in a table that is not known.
+    #[inline]
+    pub(super) fn any_stranger(&self, table: &Table<K, V>, hash: u32) -> bool {
+        let stranger =
+            |(Stored(record), _): &(Stored<K, V>, _)| record.hash == hash && !self.knows(record);
+        table.get(in_table(hash), stranger).is_some()
+    }
+
+    /// All of them: in one pass, however many there are.
     pub(super) fn strangers(&self, table: &Table<K, V>, hash: u32) -> Vec<Handle<K, V>> {
         let mut strangers = Vec::new();
         let _none = table.get(in_table(hash), |(Stored(record), _)| {
@@ -35,6 +43,18 @@ impl<K, V> Known<K, V> {
             false
         });
         strangers
+    }
+
+    /// Gets to know records, by comparing their keys with one. Runs the keys' `Eq`, and perhaps drops
+    /// a record.
+    #[cold]
+    pub(super) fn meet_all(&mut self, records: Vec<Handle<K, V>>, key: &K)
+    where
+        K: Eq,
+    {
+        for record in records {
+            self.meet(record, |other| other == key);
+        }
     }
 
     /// Gets to know a record. Runs the keys' `Eq`, and perhaps drops a record.

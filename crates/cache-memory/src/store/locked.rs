@@ -6,12 +6,13 @@ use triomphe::Arc;
 
 use super::known::Known;
 use super::taken::Taken;
+use super::write::New;
 use super::{Shard, Store, Stored, Table, in_table};
 use crate::events::{Cause, Event, Events};
 use crate::line::{Entries, Line};
 use crate::policy::Age;
 use crate::record::{Handle, Record};
-use crate::times::{Moment, Times};
+use crate::times::{Moment, NEVER, Times};
 
 /// A shard that nobody else sees while this lives.
 pub(super) struct Locked<'a, K, V> {
@@ -45,6 +46,10 @@ impl<K, V> Entries for Seen<'_, K, V> {
         self.find(hash, place).map_or(0, Record::take_marks)
     }
 
+    fn has_idle(&self) -> bool {
+        self.times.has_idle()
+    }
+
     fn deadline(&self, hash: u32, place: u32) -> Moment {
         self.find(hash, place)
             .map_or(0, |record| self.times.deadline(record.expires_at, record.last_use()))
@@ -52,6 +57,11 @@ impl<K, V> Entries for Seen<'_, K, V> {
 }
 
 impl<'a, K, V> Locked<'a, K, V> {
+    #[allow(
+        clippy::inline_always,
+        reason = "a guard that every write makes: no reason to build it in memory"
+    )]
+    #[inline(always)]
     pub(super) fn new<S>(store: &'a Store<K, V, S>, shard: usize) -> Self {
         let Shard { age, line } = &store.shards[shard];
         let table = store.map.shards()[shard].write();
@@ -59,9 +69,11 @@ impl<'a, K, V> Locked<'a, K, V> {
         Self { line: line.borrow_mut(), table, age, times: &store.times, events }
     }
 
-    /// All records of this hash that are not known.
-    pub(super) fn strangers(&self, hash: u32, known: &Known<K, V>) -> Vec<Handle<K, V>> {
-        known.strangers(&self.table, hash)
+    /// All records of this hash that are not known; `None` if there are none.
+    #[inline]
+    pub(super) fn strangers(&self, hash: u32, known: &Known<K, V>) -> Option<Vec<Handle<K, V>>> {
+        let any = known.any_stranger(&self.table, hash);
+        any.then(|| known.strangers(&self.table, hash))
     }
 
     /// Whether this very record is in the map.
@@ -71,17 +83,17 @@ impl<'a, K, V> Locked<'a, K, V> {
     }
 
     /// Puts a record in that replaces none. `now` matters only where entries expire.
-    pub(super) fn add(
-        &mut self,
-        record: Arc<Record<K, V>>,
-        weight: u64,
-        now: Moment,
-        taken: &mut Taken<'_, K, V>,
-    ) {
+    #[inline]
+    pub(super) fn add(&mut self, new: &mut New<K, V>, now: Moment, taken: &mut Taken<'_, K, V>) {
+        let weight = new.weight;
         taken.hold.spend(1, weight);
+        let record = new.record.allocate(taken);
         let first = self.times.first_use(0, now);
         let deadline = self.times.deadline(record.expires_at, first.last());
         let seen = Seen { table: &self.table, times: self.times };
+        if deadline < NEVER {
+            self.times.expect_ends();
+        }
         let (place, marks) = self.line.enter(record.hash, weight, deadline, &seen, self.age);
         record.begin(place, self.times.first_use(marks, now));
         self.line.counts.writes += 1;
@@ -95,11 +107,12 @@ impl<'a, K, V> Locked<'a, K, V> {
     pub(super) fn replace(
         &mut self,
         old: &Handle<K, V>,
-        record: Arc<Record<K, V>>,
-        weight: u64,
+        new: &mut New<K, V>,
         now: Moment,
         taken: &mut Taken<'_, K, V>,
     ) {
+        let weight = new.weight;
+        let record = new.record.allocate(taken);
         let place = old.0.place();
         let expired = !self.times.is_live(&old.0, now);
         let marks = (!expired).then(|| old.0.marks());
@@ -108,6 +121,9 @@ impl<'a, K, V> Locked<'a, K, V> {
         taken.hold.gain(0, self.line.weight(place));
         taken.hold.spend(0, weight);
         let seen = Seen { table: &self.table, times: self.times };
+        if deadline < NEVER {
+            self.times.expect_ends();
+        }
         let marks = self.line.replace(place, weight, deadline, marks, &seen, self.age);
         record.begin(place, self.times.first_use(marks, now));
         self.line.counts.writes += 1;
@@ -128,11 +144,40 @@ impl<'a, K, V> Locked<'a, K, V> {
         cause: Cause,
         taken: &mut Taken<'_, K, V>,
     ) {
-        self.take(record.place(), cause, taken);
+        self.take(record.place(), false, cause, taken);
+    }
+
+    /// Takes what room an entry of this weight needs, in the place of an `old` one if there is one that
+    /// stays as long, evicting what it must. False if there is nobody left here to evict.
+    #[inline]
+    pub(super) fn make_room(
+        &mut self,
+        old: &mut Option<&Handle<K, V>>,
+        weight: u64,
+        now: Moment,
+        taken: &mut Taken<'_, K, V>,
+    ) -> bool {
+        loop {
+            // An overwrite needs room for the difference only, so it evicts nothing (A20).
+            let (entries, weight) = match old {
+                Some(old) => (0, weight.saturating_sub(self.line.weight(old.0.place()))),
+                None => (1, weight),
+            };
+            if taken.hold.cover(entries, weight) {
+                return true;
+            }
+            // Not the entry that is to be replaced: if the condition declines, it stays.
+            let spared = old.map(|old| old.0.place());
+            if !self.evict(now, spared, taken) {
+                return false;
+            }
+            *old = old.filter(|old| self.holds(old));
+        }
     }
 
     /// Evicts one entry: one whose time is up, else the policy's choice. Whether there was one.
     /// An entry that is `spared` stays.
+    #[inline]
     pub(super) fn evict(
         &mut self,
         now: Moment,
@@ -146,23 +191,28 @@ impl<'a, K, V> Locked<'a, K, V> {
         let Some(place) = self.line.victim(spared, &seen, self.age) else {
             return false;
         };
-        self.take(place, Cause::Evicted, taken);
+        self.take(place, true, Cause::Evicted, taken);
         true
     }
 
     /// Takes out up to `most` entries whose time is up; how many.
+    #[inline]
     pub(super) fn reclaim(
         &mut self,
         most: usize,
         now: Moment,
         taken: &mut Taken<'_, K, V>,
     ) -> usize {
+        if self.line.may_have_expired(now) { self.reclaim_now(most, now, taken) } else { 0 }
+    }
+
+    fn reclaim_now(&mut self, most: usize, now: Moment, taken: &mut Taken<'_, K, V>) -> usize {
         for reclaimed in 0..most {
             let seen = Seen { table: &self.table, times: self.times };
             let Some(place) = self.line.expired(now, &seen) else {
                 return reclaimed;
             };
-            self.take(place, Cause::Expired, taken);
+            self.take(place, false, Cause::Expired, taken);
         }
         most
     }
@@ -178,13 +228,16 @@ impl<'a, K, V> Locked<'a, K, V> {
         self.line.reset();
     }
 
-    fn take(&mut self, place: u32, cause: Cause, taken: &mut Taken<'_, K, V>) {
+    /// Takes out the entry in a place, which may be `out_of_order` already.
+    #[inline]
+    fn take(&mut self, place: u32, out_of_order: bool, cause: Cause, taken: &mut Taken<'_, K, V>) {
         let hash = in_table(self.line.hash(place));
         let is_it = |(stored, _): &(Stored<K, V>, _)| stored.0.place() == place;
         let Some((Stored(record), _)) = self.table.remove_entry(hash, is_it) else {
             return; // cannot be: line and table change together
         };
-        taken.hold.gain(1, self.line.leave(place));
+        let weight = if out_of_order { self.line.vacate(place) } else { self.line.leave(place) };
+        taken.hold.gain(1, weight);
         let counts = &mut self.line.counts;
         match cause {
             Cause::Expired => counts.expired += 1,

@@ -17,7 +17,7 @@ use dashmap::{DashMap, SharedValue};
 use triomphe::Arc;
 
 pub(crate) use read::Read;
-pub(crate) use write::New;
+pub(crate) use write::{Fresh, New};
 
 use crate::budget::Budget;
 use crate::events::Events;

@@ -10,7 +10,7 @@ use super::known::Known;
 use super::{Spot, Store, Stored, in_table};
 use crate::events::Event;
 use crate::record::{Handle, Uses};
-use crate::times::NEVER;
+use crate::times::{Moment, NEVER};
 
 /// How a read counts for the policy.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,8 +29,9 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
     {
         let spot = self.spot(key);
         loop {
-            let found = self.find(spot, |k| k.borrow() == key);
-            let live = found.filter(|found| self.note(spot, found, how));
+            let found = self.find_and(spot, |k| k.borrow() == key, || self.times.glance());
+            let live = found
+                .and_then(|(found, glance)| self.note(spot, &found, glance, how).then_some(found));
             if how == Read::Look {
                 return live;
             }
@@ -45,10 +46,10 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
 
     /// Whether a record is live; notes its use.
     #[inline]
-    fn note(&self, spot: Spot, found: &Handle<K, V>, how: Read) -> bool {
+    fn note(&self, spot: Spot, found: &Handle<K, V>, glance: Option<Moment>, how: Read) -> bool {
         let record = &found.0;
         let uses = record.uses();
-        let Some(last) = self.times.seen(record.expires_at, uses) else {
+        let Some(last) = self.times.seen(record.expires_at, uses, glance) else {
             return false;
         };
         if how == Read::Use {
@@ -64,13 +65,28 @@ impl<K, V, S: BuildHasher> Store<K, V, S> {
     /// The record of a key, live or expired. Keys are compared while nothing is locked.
     #[inline]
     pub(super) fn find(&self, spot: Spot, is_key: impl Fn(&K) -> bool) -> Option<Handle<K, V>> {
-        let found = {
+        self.find_and(spot, is_key, || ()).map(|(found, ())| found)
+    }
+
+    /// The same, with what `meanwhile` gives: it runs, under the lock, while the processor waits for
+    /// the record to come from memory.
+    #[inline]
+    fn find_and<T>(
+        &self,
+        spot: Spot,
+        is_key: impl Fn(&K) -> bool,
+        meanwhile: impl FnOnce() -> T,
+    ) -> Option<(Handle<K, V>, T)> {
+        let (found, given) = {
             let table = self.map.shards()[spot.shard].read();
             let is_hash = |(stored, _): &(Stored<K, V>, _)| stored.0.hash == spot.hash;
             let (stored, _) = table.get(in_table(spot.hash), is_hash)?;
-            Handle(Arc::clone(&stored.0))
+            let given = meanwhile(); // before the count, which waits for what was begun
+            (Handle(Arc::clone(&stored.0)), given)
         };
-        if is_key(found.key()) { Some(found) } else { self.find_among(spot, found, is_key) }
+        let found =
+            if is_key(found.key()) { Some(found) } else { self.find_among(spot, found, is_key) };
+        Some((found?, given))
     }
 
     /// The same where another key of this hash was met first.

@@ -31,10 +31,21 @@ impl<'a, K, V> Taken<'a, K, V> {
         }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, record: Arc<Record<K, V>>) {
         match self.left.first {
             None => self.left.first = Some(record),
             Some(_) => self.left.rest.push(record),
         }
+    }
+
+    /// Exchanges a record for one that left and that nobody has a handle on: it gets that one's
+    /// allocation, and its key and value are where those were. `None` if there is none.
+    #[inline]
+    pub(super) fn exchange(&mut self, record: &mut Record<K, V>) -> Option<Arc<Record<K, V>>> {
+        // Who has no handle cannot get one: this one is no longer in the map.
+        let left = Arc::get_mut(self.left.first.as_mut()?)?;
+        left.exchange(record);
+        self.left.first.take()
     }
 }

@@ -26,7 +26,7 @@ fn put(store: &Numbers, key: u64, millis: u64) {
         _ => store.times.timestamp().saturating_add(Duration::from_millis(millis)),
     };
     let spot = store.spot(&key);
-    let record = Arc::new(Record::new(key, key, spot.hash, expires_at));
+    let record = Fresh::Plain(Record::new(key, key, spot.hash, expires_at));
     let new = New { spot, record, weight: key % 20 + 1, now: Some(now) };
     assert_eq!(store.insert(new, |_| true), Inserted::Stored);
 }
@@ -178,6 +178,10 @@ impl crate::line::Entries for Counting<'_> {
         let table = self.store.map.shards()[0].read();
         let found = table.get(in_table(hash), |(stored, _)| stored.0.place() == place);
         found.map_or(0, |(stored, _)| stored.0.take_marks())
+    }
+
+    fn has_idle(&self) -> bool {
+        false
     }
 
     fn deadline(&self, _hash: u32, _place: u32) -> u64 {

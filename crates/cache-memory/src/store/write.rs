@@ -20,80 +20,110 @@ const RECLAIM_ALL: usize = 64;
 /// What an insert brings.
 pub(crate) struct New<K, V> {
     pub(crate) spot: Spot,
-    pub(crate) record: Arc<Record<K, V>>,
+    pub(crate) record: Fresh<K, V>,
     pub(crate) weight: u64,
     /// The time, if the caller had to ask for it.
     pub(crate) now: Option<Moment>,
 }
 
+/// A record on its way into the map.
+pub(crate) enum Fresh<K, V> {
+    /// It gets an allocation when it gets in: that of a record that leaves for it, if possible.
+    Plain(Record<K, V>),
+    /// Somebody has a handle on it already.
+    Shared(Arc<Record<K, V>>),
+    /// It is in.
+    Gone,
+}
+
+impl<K, V> Fresh<K, V> {
+    /// Hands the record over. What comes in its place, if anything, has left the map.
+    #[inline]
+    pub(super) fn allocate(&mut self, taken: &mut Taken<'_, K, V>) -> Arc<Record<K, V>> {
+        if let Self::Plain(record) = self
+            && let Some(exchanged) = taken.exchange(record)
+        {
+            return exchanged;
+        }
+        self.share()
+    }
+
+    fn share(&mut self) -> Arc<Record<K, V>> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Plain(record) => Arc::new(record),
+            Self::Shared(record) => record,
+            Self::Gone => unreachable!("a record gets in once"),
+        }
+    }
+}
+
 impl<K, V> New<K, V> {
     /// A handle on the value, whatever becomes of the insert.
-    pub(crate) fn handle(&self) -> Handle<K, V> {
-        Handle(Arc::clone(&self.record))
+    pub(crate) fn handle(&mut self) -> Handle<K, V> {
+        let record = self.record.share();
+        self.record = Fresh::Shared(Arc::clone(&record));
+        Handle(record)
+    }
+
+    /// What of it has to be known before it is in.
+    fn record(&self) -> &Record<K, V> {
+        match &self.record {
+            Fresh::Plain(record) => record,
+            Fresh::Shared(record) => record,
+            Fresh::Gone => unreachable!("it is not in yet"),
+        }
     }
 }
 
 impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Stores a record if `condition`, asked under the lock of its place about the one that it
     /// would replace, holds.
+    #[inline]
     pub(crate) fn insert(
         &self,
-        new: New<K, V>,
+        mut new: New<K, V>,
         condition: impl FnOnce(Option<&Handle<K, V>>) -> bool,
     ) -> Inserted {
-        self.insert_taking(new, condition, &mut self.nothing_taken())
+        let mut taken = self.nothing_taken();
+        let inserted = self.insert_taking(&mut new, condition, &mut taken);
+        drop(new); // what is taken is dropped last: listeners hear of it then
+        inserted
     }
 
     /// The same, for a caller who has something to do before anything is dropped.
     pub(crate) fn insert_taking(
         &self,
-        new: New<K, V>,
+        new: &mut New<K, V>,
         condition: impl FnOnce(Option<&Handle<K, V>>) -> bool,
         taken: &mut Taken<'_, K, V>,
     ) -> Inserted {
-        let New { spot, record, weight, now } = new;
-        let ends = self.times.moment(record.expires_at);
+        let Spot { shard, hash } = new.spot;
+        let ends = self.times.moment(new.record().expires_at);
         let mut known = Known::nobody();
-        let inserted = 'again: loop {
-            let mut locked = self.lock(spot.shard);
-            let strangers = locked.strangers(spot.hash, &known);
-            if !strangers.is_empty() {
+        let inserted = loop {
+            let mut locked = self.lock(shard);
+            if let Some(strangers) = locked.strangers(hash, &known) {
                 drop(locked);
                 taken.hold.release(); // user code must not find room that nobody uses
-                for other in strangers {
-                    known.meet(other, |key| *key == record.key);
-                }
+                known.meet_all(strangers, &new.record().key);
                 continue;
             }
-            let now = now.unwrap_or_else(|| {
+            let now = new.now.unwrap_or_else(|| {
                 let timed = ends < NEVER || self.times.has_idle() || locked.line.has_deadlines();
                 if timed { self.times.now() } else { 0 }
             });
             locked.reclaim(RECLAIM, now, taken);
 
-            let refusal = if weight > self.budget.max_weight() {
+            let refusal = if new.weight > self.budget.max_weight() {
                 Some(Inserted::TooHeavy)
             } else {
                 (ends <= now).then_some(Inserted::Expired)
             };
             let mut old = known.same().filter(|old| locked.holds(old));
-            while refusal.is_none() {
-                // An overwrite needs room for the difference only, so it evicts nothing (A20).
-                let (entries, weight) = match &old {
-                    Some(old) => (0, weight.saturating_sub(locked.line.weight(old.0.place()))),
-                    None => (1, weight),
-                };
-                if taken.hold.cover(entries, weight) {
-                    break;
-                }
-                // Not the entry that is to be replaced: if the condition declines, it stays.
-                let spared = old.map(|old| old.0.place());
-                if !locked.evict(now, spared, taken) {
-                    drop(locked);
-                    self.make_room_elsewhere(spot.shard, taken);
-                    continue 'again;
-                }
-                old = old.filter(|old| locked.holds(old));
+            if refusal.is_none() && !locked.make_room(&mut old, new.weight, now, taken) {
+                drop(locked);
+                self.make_room_elsewhere(shard, taken);
+                continue;
             }
             if !condition(old) {
                 break Inserted::Declined;
@@ -106,8 +136,8 @@ impl<K: Eq, V, S: BuildHasher> Store<K, V, S> {
                 break inserted;
             }
             match old {
-                Some(old) => locked.replace(old, record, weight, now, taken),
-                None => locked.add(record, weight, now, taken),
+                Some(old) => locked.replace(old, new, now, taken),
+                None => locked.add(new, now, taken),
             }
             break Inserted::Stored;
         };

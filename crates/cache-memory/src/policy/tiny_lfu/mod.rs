@@ -9,7 +9,7 @@ mod tuner;
 use std::sync::Arc;
 
 use super::{Age, Eviction};
-use crate::line::Choice;
+use crate::line::{Choice, Entries};
 use segments::{Segments, Uses};
 pub(crate) use tuner::Tuner;
 
@@ -26,7 +26,7 @@ pub(super) fn used(marks: u32) -> u32 {
 /// Friedman and Manes, "Adaptive Software Cache Management", 2018). What is adapted here is not the
 /// window alone but the whole [`shape::Shape`], and by miniature simulation: see [`Tuner`].
 #[derive(Debug)]
-pub(super) struct TinyLfu {
+pub(crate) struct TinyLfu {
     segments: Segments,
     tuner: Arc<Tuner>,
     shards: usize,
@@ -54,7 +54,7 @@ impl TinyLfu {
     }
 }
 
-impl Uses for Choice<'_> {
+impl<E: Entries> Uses for Choice<'_, E> {
     fn hash(&self, place: u32) -> u32 {
         self.hash(place)
     }
@@ -69,7 +69,7 @@ impl Uses for Choice<'_> {
 }
 
 impl Eviction for TinyLfu {
-    fn insert(&mut self, place: u32, choice: &mut Choice<'_>, _age: &Age) -> u32 {
+    fn insert<E: Entries>(&mut self, place: u32, choice: &Choice<'_, E>, _age: &Age) -> u32 {
         self.tuner.miss(Uses::hash(choice, place));
         self.segments.enter(place, self.tuner.shape(), choice);
         self.insertions += 1;
@@ -88,12 +88,14 @@ impl Eviction for TinyLfu {
         self.segments.remove(place);
     }
 
-    fn victim(&mut self, choice: &mut Choice<'_>, _age: &Age) -> Option<u32> {
-        self.segments.victim(self.tuner.shape(), choice)
+    fn victim<E: Entries>(&mut self, choice: &mut Choice<'_, E>, _age: &Age) -> Option<u32> {
+        let victim = self.segments.victim(self.tuner.shape(), choice)?;
+        self.segments.remove(victim);
+        Some(victim)
     }
 
-    fn renewed(&self) -> Box<dyn Eviction> {
-        Box::new(Self::new(Arc::clone(&self.tuner), self.segments.expected(), self.shards))
+    fn renewed(&self) -> Self {
+        Self::new(Arc::clone(&self.tuner), self.segments.expected(), self.shards)
     }
 
     #[cfg(test)]

@@ -2,6 +2,8 @@
 
 /// Bytes that an entry's share of the sketch takes.
 pub(super) const BYTES_AN_ENTRY: usize = 8;
+/// Entries whose share makes a block.
+const A_BLOCK: usize = size_of::<Block>() / BYTES_AN_ENTRY;
 /// Blocks that it begins with at least, so that rounding up adds next to nothing in the end.
 const FEWEST: usize = 64;
 /// The most that a counter of four bits can say.
@@ -30,15 +32,21 @@ impl Sketch {
     /// It grows by doubling: a key of block `b` is in block `2b` or `2b + 1` afterwards, so both
     /// begin as copies of it and nothing is forgotten. It begins at such a size that doubling leads
     /// to the one that is expected.
+    #[inline]
     pub(super) fn fit(&mut self, entries: usize, expected: usize) {
-        let blocks = |entries: usize| entries.div_ceil(size_of::<Block>() / BYTES_AN_ENTRY).max(1);
-        let wanted = blocks(entries);
-        if self.blocks.len() >= wanted {
-            return;
+        if self.blocks.len() * A_BLOCK < entries {
+            self.grow(entries, expected);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, entries: usize, expected: usize) {
+        let blocks = |entries: usize| entries.div_ceil(A_BLOCK);
+        let wanted = blocks(entries);
         if self.blocks.is_empty() {
-            let doublings = (blocks(expected) / wanted.max(FEWEST)).max(1).ilog2();
-            self.blocks = vec![[0; 8]; blocks(expected).div_ceil(1 << doublings)];
+            let expected = blocks(expected).max(1);
+            let doublings = (expected / wanted.max(FEWEST)).max(1).ilog2();
+            self.blocks = vec![[0; 8]; expected.div_ceil(1 << doublings)];
         }
         while self.blocks.len() < wanted {
             self.blocks = self.blocks.iter().flat_map(|block| [*block; 2]).collect();
@@ -47,8 +55,7 @@ impl Sketch {
 
     /// About how often a key was added; never less, until it was halved.
     pub(super) fn estimate(&self, hash: u32) -> u32 {
-        let block = &self.blocks[self.block(hash)];
-        (0..ROWS).map(|row| count(block, place(hash, row))).min().unwrap_or(0)
+        least(counts(&self.blocks[self.block(hash)], places(hash)))
     }
 
     /// Adds so many times of a key. All counters are halved whenever `period` were added, but not more
@@ -57,15 +64,14 @@ impl Sketch {
         if times == 0 {
             return;
         }
-        let target = (self.estimate(hash) + times).min(MOST);
         let block = self.block(hash);
         let block = &mut self.blocks[block];
+        let places = places(hash);
+        let counts = counts(block, places);
+        let target = (least(counts) + times).min(MOST);
         for row in 0..ROWS {
-            let (word, shift) = place(hash, row);
-            if count(block, (word, shift)) < target {
-                block[word] =
-                    block[word] & !(u64::from(MOST) << shift) | u64::from(target) << shift;
-            }
+            let Place { word, shift } = places[row];
+            block[word] += u64::from(target.saturating_sub(counts[row])) << shift;
         }
         self.additions += times as usize;
         if self.additions >= period.max(self.blocks.len()) {
@@ -85,16 +91,34 @@ impl Sketch {
     }
 }
 
-/// Where the counter of a row is: each row has two words of the block.
-fn place(hash: u32, row: usize) -> (usize, u32) {
-    // The block was chosen by the high bits, so all bits have their say here.
-    let spread = (hash ^ hash >> 15).wrapping_mul(SEEDS[row]) >> 16;
-    (2 * row + (spread & 1) as usize, (spread >> 4 & 15) * 4)
+/// Where a counter is within its block.
+#[derive(Clone, Copy)]
+struct Place {
+    word: usize,
+    shift: u32,
 }
 
+/// Where the counters of a key are: each row has two words of the block.
+#[inline]
+fn places(hash: u32) -> [Place; ROWS] {
+    // The block was chosen by the high bits, so all bits have their say here.
+    let mixed = hash ^ hash >> 15;
+    let place = |row: usize| {
+        let spread = mixed.wrapping_mul(SEEDS[row]) >> 16;
+        Place { word: 2 * row + (spread & 1) as usize, shift: spread >> 2 & 0x3c }
+    };
+    [place(0), place(1), place(2), place(3)]
+}
+
+#[inline]
 #[allow(clippy::cast_possible_truncation, reason = "four bits are looked at")]
-fn count(block: &Block, (word, shift): (usize, u32)) -> u32 {
-    (block[word] >> shift) as u32 & MOST
+fn counts(block: &Block, places: [Place; ROWS]) -> [u32; ROWS] {
+    let count = |Place { word, shift }: Place| (block[word] >> shift) as u32 & MOST;
+    [count(places[0]), count(places[1]), count(places[2]), count(places[3])]
+}
+
+fn least(counts: [u32; ROWS]) -> u32 {
+    counts[0].min(counts[1]).min(counts[2].min(counts[3]))
 }
 
 #[cfg(test)]
