@@ -93,6 +93,7 @@ impl Gathered {
         message: impl FnOnce(&mut Choice<'a>) -> Option<Message<'a>>,
     ) {
         self.failed |= choice.error.is_some();
+        self.says_something |= choice.text.0;
         if let Some(message) = message(&mut choice) {
             self.add_message(message);
         }
