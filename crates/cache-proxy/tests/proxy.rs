@@ -153,7 +153,7 @@ async fn bad_answers_pass_through_and_are_not_kept() {
             continue; // a good answer that takes its time
         }
         for stream in [false, true] {
-            let mut body = if stream { streamed("hi") } else { chat("hi") };
+            let mut body = if stream { streamed("ho") } else { chat("hi") };
             body["model"] = fault.model().into();
             let expected = direct
                 .post(format!("{}{CHAT}", provider.url()))
@@ -267,7 +267,7 @@ async fn an_unreachable_provider_is_a_typed_error() {
 #[tokio::test]
 async fn cache_control_is_honoured() {
     let (provider, proxy) = pair(&[]).await;
-    for body in [chat("hi"), streamed("hi")] {
+    for body in [chat("hi"), streamed("ho")] {
         let ask = async |control: Option<&str>| {
             let mut request = proxy.post(CHAT).body(body.to_string());
             if let Some(control) = control {

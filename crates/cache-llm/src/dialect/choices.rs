@@ -311,7 +311,8 @@ impl<'p> Stream<'p> {
                 part.bare("logprobs", "null");
             }
             for (name, value) in choice {
-                if !matches!(&**name, "index" | "message" | "text" | "logprobs") {
+                let said = if parts { "message" } else { "text" };
+                if !matches!(&**name, "index" | "logprobs") && name != said {
                     part.json(name, value);
                 }
             }

@@ -194,8 +194,8 @@ pub(super) fn to_stream(
     let content = get(&message, "content").and_then(Json::as_array);
     let content = content.ok_or(NotTranscodable::Unexpected)?.to_vec();
     let usage = get(&message, "usage").and_then(Json::as_object);
-    let output = usage.ok_or(NotTranscodable::Unexpected)?.to_vec();
-    let output = get(&output, "output_tokens").cloned();
+    let output = usage.ok_or(NotTranscodable::Unexpected)?;
+    let output = get(output, "output_tokens").filter(|count| !count.is_null()).cloned();
     // What is known at the end only.
     let mut ends = Object::new();
     for name in ["stop_reason", "stop_sequence"] {

@@ -10,7 +10,7 @@ mod responses;
 
 use std::num::NonZeroUsize;
 
-use crate::json::{Json, NotJson};
+use crate::json::{Json, MAX_DEPTH, NotJson};
 use crate::response::{AnswerKind, StreamOptions};
 use crate::sse::{Event, SseParser};
 
@@ -80,7 +80,9 @@ pub(crate) fn to_stream(
     plain: &[u8],
     streaming: Streaming,
 ) -> Result<String, NotTranscodable> {
-    let plain = Json::parse_bytes(plain)?.into_object().ok_or(NotTranscodable::Unexpected)?;
+    // Events wrap what they carry, and are to be as readable.
+    let plain = Json::parse_within(plain, MAX_DEPTH - 4)?;
+    let plain = plain.into_object().ok_or(NotTranscodable::Unexpected)?;
     match kind {
         AnswerKind::Chat => choices::to_stream(&chat::SHAPE, &plain, streaming),
         AnswerKind::Completions => choices::to_stream(&completions::SHAPE, &plain, streaming),

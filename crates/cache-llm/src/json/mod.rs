@@ -27,6 +27,9 @@ pub(crate) enum Json<'a> {
 
 pub(crate) type Object<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
+/// How deep documents may be nested, as `serde_json` has it.
+pub(crate) const MAX_DEPTH: usize = 128;
+
 /// It is not one JSON document, or one in which a name comes twice, or nested too deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
@@ -34,12 +37,17 @@ pub(crate) struct NotJson;
 impl<'a> Json<'a> {
     /// Reads one document.
     pub(crate) fn parse(text: &'a str) -> Result<Self, NotJson> {
-        parse::parse(text)
+        parse::parse(text, MAX_DEPTH)
     }
 
     /// The same of bytes, which have to be UTF-8.
     pub(crate) fn parse_bytes(bytes: &'a [u8]) -> Result<Self, NotJson> {
-        Self::parse(std::str::from_utf8(bytes).map_err(|_| NotJson)?)
+        Self::parse_within(bytes, MAX_DEPTH)
+    }
+
+    /// The same of a document that is nested no deeper than `depth`.
+    pub(crate) fn parse_within(bytes: &'a [u8], depth: usize) -> Result<Self, NotJson> {
+        parse::parse(std::str::from_utf8(bytes).map_err(|_| NotJson)?, depth)
     }
 
     pub(crate) const NULL: Self = Self::Bare(Cow::Borrowed("null"));

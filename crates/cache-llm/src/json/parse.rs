@@ -6,11 +6,9 @@ use std::collections::HashSet;
 use super::text::unescape;
 use super::{Json, NotJson, Object};
 
-const MAX_DEPTH: usize = 128; // as serde_json has it
-
-pub(super) fn parse(text: &str) -> Result<Json<'_>, NotJson> {
+pub(super) fn parse(text: &str, depth: usize) -> Result<Json<'_>, NotJson> {
     let mut parser = Parser { text, at: 0 };
-    let value = parser.value(MAX_DEPTH)?;
+    let value = parser.value(depth)?;
     parser.white();
     if parser.at == text.len() { Ok(value) } else { Err(NotJson) }
 }
