@@ -1,5 +1,6 @@
 //! Requests, answers and streams as the API references have them, for each dialect, in
 //! `tests/golden`: what is to be stored is, and each answer is the same in both transports.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod values;
 

@@ -1,4 +1,5 @@
 //! Any answer, in both transports: nothing is lost, and nothing is guessed.
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "helpers of tests")]
 
 mod values;
 
@@ -362,8 +363,6 @@ fn answers() -> impl Strategy<Value = (AnswerKind, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
     /// A50: plain to stream and back is the same answer, whatever it holds and however it is cut;
     /// and so is the stream of that.
     #[test]

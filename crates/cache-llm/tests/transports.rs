@@ -1,4 +1,5 @@
 //! One entry for both transports.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
@@ -314,10 +315,8 @@ async fn every_dialect() {
         passed(calls.ask(&cache, &plain_plan, plain(200, answer.body.clone())).await);
         let replayed = hit(calls.ask(&cache, &stream, streamed(&[])).await);
         assert!(replayed.transcoded);
-        let cut = replayed.body.len() - 20;
-        let mut cut_off: Vec<_> =
-            replayed.clone().into_stream().map(Result::unwrap).collect().await;
-        assert!(cut_off.len() > 2, "{kind}: {} bytes in one piece", cut);
+        let mut cut_off: Vec<_> = replayed.into_stream().map(Result::unwrap).collect().await;
+        assert!(cut_off.len() > 2, "{kind}: in one piece");
         // A stream without its end is not stored.
         cut_off.pop();
         let cache = common::cache();

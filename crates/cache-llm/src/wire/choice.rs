@@ -112,11 +112,11 @@ impl Gathered {
             let call = self.calls.entry(part.index.unwrap_or(position)).or_default();
             call.unchecked |= part.custom.is_some();
             if let Some(function) = part.function {
-                call.add(function);
+                call.add(&function);
             }
         }
         if let Some(function) = message.function_call {
-            self.function_call.get_or_insert_default().add(function);
+            self.function_call.get_or_insert_default().add(&function);
         }
     }
 
@@ -140,7 +140,7 @@ impl Gathered {
 }
 
 impl Call {
-    fn add(&mut self, function: Function<'_>) {
+    fn add(&mut self, function: &Function<'_>) {
         match function.arguments {
             Some(Arguments::Text(fragment)) => self.text.push_str(fragment),
             Some(Arguments::Object) => self.unchecked = true,

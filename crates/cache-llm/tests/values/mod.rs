@@ -1,6 +1,7 @@
 //! JSON values with their numbers as they were written, to compare answers by.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde_json::value::RawValue;
 
@@ -11,19 +12,19 @@ pub(crate) fn value(text: impl AsRef<[u8]>) -> String {
     let raw: &RawValue =
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let mut out = String::new();
-    write(raw.get(), &mut out);
+    append(raw.get(), &mut out);
     out
 }
 
-fn write(text: &str, out: &mut String) {
+fn append(text: &str, out: &mut String) {
     let parse = "it was parsed before";
     match text.as_bytes()[0] {
         b'{' => {
             let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).expect(parse);
             out.push('{');
             for (name, value) in members {
-                out.push_str(&format!("{name:?}:"));
-                write(value.get(), out);
+                write!(out, "{name:?}:").expect("a String takes everything");
+                append(value.get(), out);
                 out.push('\n');
             }
             out.push('}');
@@ -32,13 +33,13 @@ fn write(text: &str, out: &mut String) {
             let items: Vec<&RawValue> = serde_json::from_str(text).expect(parse);
             out.push('[');
             for item in items {
-                write(item.get(), out);
+                append(item.get(), out);
                 out.push('\n');
             }
             out.push(']');
         }
         b'"' => match serde_json::from_str::<String>(text) {
-            Ok(characters) => out.push_str(&format!("{characters:?}")),
+            Ok(characters) => write!(out, "{characters:?}").expect("a String takes everything"),
             Err(_) => out.push_str(text), // half a surrogate pair
         },
         _ => out.push_str(text),
