@@ -94,14 +94,16 @@ impl<'a> Parser<'a> {
         self.at += 1;
         let start = self.at;
         loop {
-            match self.peek().ok_or(NotJson)? {
+            let rest = &self.text.as_bytes()[self.at..];
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+            self.at += plain.ok_or(NotJson)?;
+            match self.text.as_bytes()[self.at] {
                 b'"' => {
                     self.at += 1;
                     return Ok(&self.text[start..self.at - 1]);
                 }
                 b'\\' => self.escape()?,
-                0..0x20 => return Err(NotJson),
-                _ => self.at += 1,
+                _ => return Err(NotJson),
             }
         }
     }

@@ -98,6 +98,11 @@ impl<'o> Writer<'o> {
 
 /// Appends characters with the escapes that JSON asks for.
 pub(crate) fn escape(text: &str, out: &mut String) {
+    // Nearly every name.
+    if !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        out.push_str(text);
+        return;
+    }
     for character in text.chars() {
         match character {
             '"' => out.push_str("\\\""),
