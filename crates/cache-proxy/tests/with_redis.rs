@@ -29,7 +29,7 @@ async fn until_hit(proxy: &Proxy, body: &Value) {
 async fn answers_outlive_the_proxy() {
     let Some(redis) = server_or_skip("answers_outlive_the_proxy") else { return };
     let provider = Provider::start(ProviderOptions::default()).await;
-    let bodies = [chat("hi"), streamed("hi")];
+    let bodies = [chat("hi"), streamed("ho")];
     let first = start(&redis, &provider, &[]).await;
     let mut paid = Vec::new();
     for body in &bodies {
