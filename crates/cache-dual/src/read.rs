@@ -83,7 +83,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         };
         match verdict {
             Verdict::Holds => {
-                let holds = || self.fences.holds(key, token) && self.stores.holds(key, stored);
+                let holds = || {
+                    self.caches() && self.fences.holds(key, token) && self.stores.holds(key, stored)
+                };
                 let _ = self.l1.insert_if(*key, entry.clone().with_epoch(epoch), holds);
                 self.by_freshness(entry)
             }
@@ -108,7 +110,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) async fn find(&self, key: &CacheKey, near: Near<V>, ask: Ask<'_>) -> Found<V> {
         let mut ticket = self.take_ticket(key);
         let answer = match &self.l2 {
-            Some(l2) if !matches!(near, Near::Fresh(_)) => self.ask_remote(l2, &ticket, ask).await,
+            Some(l2) if self.caches() && !matches!(near, Near::Fresh(_)) => {
+                self.ask_remote(l2, &ticket, ask).await
+            }
             _ => None,
         };
         ticket.tags = self.borne(ask.tags);
@@ -202,7 +206,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         if let Near::Fresh(entry) = near {
             return Some(entry.remaining(now));
         }
-        let l2 = self.l2.as_ref()?;
+        let l2 = self.l2.as_ref().filter(|_| self.caches())?;
         let ticket = self.take_ticket(key);
         let lookup = self.ask_remote(l2, &ticket, Ask::default()).await;
         let entry = match lookup {

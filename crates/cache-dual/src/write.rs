@@ -54,7 +54,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         };
         drop(turn);
         if let Some(queue) = queue {
-            self.enqueue(queue, Write::Given(*key, token, entry));
+            let in_memory = options.tiers == Tiers::All;
+            self.enqueue(queue, Write::Given { key: *key, token, entry, in_memory });
         }
         self.report();
         if inserted == Inserted::Stored {
@@ -73,7 +74,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// Sees to it that the remote tier has no other value of a key that is to be in memory only.
-    async fn withhold(self: &Arc<Self>, key: &CacheKey) {
+    pub(crate) async fn withhold(self: &Arc<Self>, key: &CacheKey) {
         let removed = match &self.l2 {
             Some(l2) => l2.remove(key).await.is_ok(),
             None => true,
@@ -82,7 +83,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// What the remote tier did not take must not leave an older value there.
-    async fn tell_and_owe(self: &Arc<Self>, key: &CacheKey, is_done: bool) {
+    pub(crate) async fn tell_and_owe(self: &Arc<Self>, key: &CacheKey, is_done: bool) {
         let told = self.tell_key(key).await;
         self.owe_write(key, Debt { to_remote: !is_done, to_bus: told.is_err() });
     }
