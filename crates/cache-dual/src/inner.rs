@@ -1,5 +1,6 @@
 //! What all clones of a cache share, and the steps that its operations are made of.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::events::Events;
 use crate::fence::{Fences, Ticket};
 use crate::fetch::Landing;
 use crate::flight::Flights;
+use crate::lease::Held;
 use crate::negative::Negatives;
 use crate::options::DualOptions;
 use crate::order::WriteOrder;
@@ -121,6 +123,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         local: Inserted,
         entry: Entry<V>,
         tiers: Tiers,
+        held: Option<Held<V, L>>,
     ) -> Fulfilled {
         let fulfilled = match local {
             Inserted::Stored => Fulfilled::Stored,
@@ -139,7 +142,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             return fulfilled;
         }
         if let Some(queue) = &self.queue {
-            self.enqueue(queue, Write::Fetched(ticket, entry));
+            let held = held.map(|held| Box::new(held) as Box<dyn Any + Send + Sync>);
+            self.enqueue(queue, Write::Fetched(ticket, entry, held));
             return fulfilled;
         }
         self.store_remotely(&ticket, entry).await.unwrap_or(fulfilled)

@@ -161,11 +161,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     {
         let keys: Vec<CacheKey> = seats.iter().map(|(key, _)| *key).collect();
         let mut led = Vec::new();
+        let epoch = self.epochs.now();
         for ((key, seat), found) in seats.into_iter().zip(self.find_many(&keys).await) {
             match found {
                 Found::Hit(outcome) => {
                     self.count_hit(&key, outcome.source);
-                    seat.announce(Landing::Value(outcome.clone()));
+                    seat.announce(Landing::Value(outcome.clone(), epoch));
                     done.insert(key, Some(outcome));
                 }
                 Found::Miss { ticket, stale } => {
@@ -209,7 +210,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             };
             let (outcome, local, entry) = self.land(&ticket, seat, Fetched::new(value));
             done.insert(key, Some(outcome));
-            stores.push(self.publish_remotely(ticket, local, entry, Tiers::All));
+            stores.push(self.publish_remotely(ticket, local, entry, Tiers::All, None));
         }
         let _counted = join_all(stores).await;
         Ok(())
@@ -226,7 +227,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let mut result = Ok(());
         for Led { seat, ticket, stale } in led {
             if let Some(stale) = stale {
-                done.insert(ticket.key, Some(self.land_on_stale(&ticket.key, &seat, stale)));
+                done.insert(
+                    ticket.key,
+                    Some(self.land_on_stale(&ticket.key, &seat, stale, ticket.epoch)),
+                );
             } else {
                 seat.announce(landing.clone());
                 result = Err(error.clone());

@@ -1,5 +1,6 @@
 //! [`Queue`]: writes to the remote tier that no caller waits for.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub(crate) struct Queue<V> {
 /// A write that is to be made unless its key is invalidated before.
 pub(crate) enum Write<V> {
     /// Of what was fetched: not over what another process stored meanwhile.
-    Fetched(Ticket, Entry<V>),
+    Fetched(Ticket, Entry<V>, Lease),
     /// Of what the caller gave: over anything.
     Given {
         key: CacheKey,
@@ -51,6 +52,9 @@ struct Waiting {
     lost: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
+/// Given back once the write is made.
+type Lease = Option<Box<dyn Any + Send + Sync>>;
+
 type Job<V> = (Write<V>, Waiting);
 
 enum Lanes<V> {
@@ -63,7 +67,7 @@ enum Lanes<V> {
 impl<V> Write<V> {
     fn key(&self) -> &CacheKey {
         match self {
-            Self::Fetched(ticket, _) => &ticket.key,
+            Self::Fetched(ticket, ..) => &ticket.key,
             Self::Given { key, .. } => key,
         }
     }
@@ -71,7 +75,7 @@ impl<V> Write<V> {
     /// Whether the remote tier may have an older value.
     fn replaces(&self) -> bool {
         match self {
-            Self::Fetched(ticket, _) => ticket.replaces,
+            Self::Fetched(ticket, ..) => ticket.replaces,
             Self::Given { .. } => true,
         }
     }
@@ -182,7 +186,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     async fn make(self: &Arc<Self>, write: Write<V>) {
         let _turn = self.writers.turn(write.key()).await;
         match write {
-            Write::Fetched(ticket, entry) => {
+            Write::Fetched(ticket, entry, _lease) => {
                 let _counted = self.store_remotely(&ticket, entry).await;
             }
             Write::Given { key, token, entry, in_memory } => {

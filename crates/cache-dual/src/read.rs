@@ -58,6 +58,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         }
     }
 
+    /// The same, with an epoch in which it was so.
+    pub(crate) fn sight(&self, key: &CacheKey) -> (Near<V>, u64) {
+        let epoch = self.epochs.now();
+        (self.near(key), epoch)
+    }
+
     #[inline]
     fn by_freshness(&self, entry: Entry<V>) -> Near<V> {
         // Expired entries are absent, so those without a grace time are fresh.

@@ -97,7 +97,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     ) -> Fulfilled {
         let entry = self.entry(value, options, ticket.tags.clone());
         let (key, local) = (ticket.key, self.publish_fetched(&ticket, &entry, options.tiers));
-        let fulfilled = self.publish_remotely(ticket, local, entry, options.tiers).await;
+        let fulfilled = self.publish_remotely(ticket, local, entry, options.tiers, None).await;
         if fulfilled == Fulfilled::Stored {
             self.events.emit(EventKind::Set, &key);
         }
