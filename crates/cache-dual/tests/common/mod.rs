@@ -1,6 +1,8 @@
 //! What the tests share: a cache over a reference remote tier, on a clock that is set by hand.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod yielding;
+
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
