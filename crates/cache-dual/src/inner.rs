@@ -23,7 +23,7 @@ use crate::pauses::Pauses;
 use crate::peers::Peers;
 use crate::queue::{Queue, Write};
 use crate::remote::Remote;
-use crate::repairs::{Debt, Repairs};
+use crate::repairs::Repairs;
 use crate::room::Room;
 use crate::stamps::Stamps;
 
@@ -167,8 +167,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         }
         let stored = l2.put_fenced(&ticket.key, entry, fence).await;
         if ticket.replaces {
-            let to_bus = self.tell_key(&ticket.key).await.is_err();
-            let debt = Debt { to_remote: stored.is_none(), to_bus };
+            let told = self.tell_key(&ticket.key).await;
+            let debt = self.left(stored.is_some(), told.is_ok());
             // Only ever more: the key may have been removed meanwhile, and that be owed.
             if !debt.is_none() {
                 self.owe_write(&ticket.key, debt);

@@ -54,7 +54,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         };
         // Told even if the remote tier did not confirm: it may have done it.
         let told = self.tell_key(key).await;
-        self.owe_key(key, Debt { to_remote: remote.is_err(), to_bus: told.is_err() });
+        self.owe_key(key, self.left(remote.is_ok(), told.is_ok()));
         forget.end();
         self.report();
         self.events.emit(EventKind::Delete, key);
@@ -86,7 +86,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let mut told = Ok(());
         let telling = join_all(keys.iter().map(|key| self.tell_key(key))).await;
         for (key, this) in keys.iter().zip(telling) {
-            self.owe_key(key, Debt { to_remote: remote.is_err(), to_bus: this.is_err() });
+            self.owe_key(key, self.left(remote.is_ok(), this.is_ok()));
             told = told.and(this);
             self.events.emit(EventKind::Delete, key);
         }
@@ -167,6 +167,13 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     /// Everything that an invalidation owes.
     fn all(&self) -> Debt {
         Debt { to_remote: self.l2.is_some(), to_bus: self.peers.is_some() }
+    }
+
+    /// What is owed after both were told, or not. Others who were told before the remote tier knew may
+    /// have read the old value there since: they are told again.
+    pub(crate) fn left(&self, remote_knows: bool, was_told: bool) -> Debt {
+        let to_bus = !was_told || (!remote_knows && self.peers.is_some());
+        Debt { to_remote: !remote_knows, to_bus }
     }
 
     pub(crate) async fn tell_key(&self, key: &CacheKey) -> Result<(), Error> {
@@ -279,7 +286,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 // Of what was read there before, nothing is copied into memory.
                 self.fences.raise(&key);
             }
-            if left.to_bus && is_bus_up {
+            if left.to_bus && !left.to_remote && is_bus_up {
                 is_bus_up = self.tell_key(&key).await.is_ok();
                 left.to_bus = !is_bus_up;
             }

@@ -10,7 +10,6 @@ use crate::forget::Forget;
 use crate::inner::Inner;
 use crate::outcome::{Fulfilled, InsertOptions, Tiers};
 use crate::queue::Write;
-use crate::repairs::Debt;
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) async fn insert(
@@ -85,7 +84,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     /// What the remote tier did not take must not leave an older value there.
     pub(crate) async fn tell_and_owe(self: &Arc<Self>, key: &CacheKey, is_done: bool) {
         let told = self.tell_key(key).await;
-        self.owe_write(key, Debt { to_remote: !is_done, to_bus: told.is_err() });
+        self.owe_write(key, self.left(is_done, told.is_ok()));
     }
 
     /// Stores what was fetched with a ticket.

@@ -160,12 +160,12 @@ async fn removals_with_queued_writes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tags() {
-    race(By::Tag, WriteMode::Through, raced_keys(1_000)).await;
+    race(By::Tag, WriteMode::Through, raced_keys(700)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tags_with_queued_writes() {
-    race(By::Tag, QUEUED, raced_keys(1_000)).await;
+    race(By::Tag, QUEUED, raced_keys(700)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -203,3 +203,32 @@ async fn concurrent_invalidations_of_a_tag_have_one_order() {
         }
     }
 }
+
+/// Others who were told before the remote tier knew have read the old value there since: they are told
+/// again.
+#[tokio::test]
+async fn others_are_told_again_once_the_remote_tier_knows() {
+    for insert in [false, true] {
+        let (world, bus) = (World::new(), LocalBus::new());
+        let here = world.process_with(Some(Arc::new(bus.peer())), |_| ());
+        let there = world.process_with(Some(Arc::new(bus)), |_| ()).cache;
+        let k = key("k");
+        for cache in [&here.cache, &there] {
+            let _ = cache.insert(key("x"), bytes("v"), PLAIN).await; // starts to listen
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let _ = there.insert(k, bytes("old"), PLAIN).await;
+        here.faults.fail(true);
+        if insert {
+            let _ = here.cache.insert(k, bytes("new"), PLAIN).await;
+        } else {
+            assert!(here.cache.remove(&k).await.is_err());
+        }
+        until("it is heard", || there.peek(&k).is_none()).await;
+        assert_eq!(there.get(&k).await.unwrap().value, "old", "nobody else knows");
+        here.faults.fail(false);
+        settled(&world, &here.cache).await;
+        until("it is heard again", || there.peek(&k).is_none()).await;
+        assert!(there.get(&k).await.is_none());
+    }
+}
