@@ -58,6 +58,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         }
     }
 
+    /// The same, with an epoch in which it was so.
+    pub(crate) fn sight(&self, key: &CacheKey) -> (Near<V>, u64) {
+        let epoch = self.epochs.now();
+        (self.near(key), epoch)
+    }
+
     #[inline]
     fn by_freshness(&self, entry: Entry<V>) -> Near<V> {
         // Expired entries are absent, so those without a grace time are fresh.
@@ -83,7 +89,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         };
         match verdict {
             Verdict::Holds => {
-                let holds = || self.fences.holds(key, token) && self.stores.holds(key, stored);
+                let holds = || {
+                    self.caches() && self.fences.holds(key, token) && self.stores.holds(key, stored)
+                };
                 let _ = self.l1.insert_if(*key, entry.clone().with_epoch(epoch), holds);
                 self.by_freshness(entry)
             }
@@ -108,7 +116,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) async fn find(&self, key: &CacheKey, near: Near<V>, ask: Ask<'_>) -> Found<V> {
         let mut ticket = self.take_ticket(key);
         let answer = match &self.l2 {
-            Some(l2) if !matches!(near, Near::Fresh(_)) => self.ask_remote(l2, &ticket, ask).await,
+            Some(l2) if self.caches() && !matches!(near, Near::Fresh(_)) => {
+                self.ask_remote(l2, &ticket, ask).await
+            }
             _ => None,
         };
         ticket.tags = self.borne(ask.tags);
@@ -202,7 +212,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         if let Near::Fresh(entry) = near {
             return Some(entry.remaining(now));
         }
-        let l2 = self.l2.as_ref()?;
+        let l2 = self.l2.as_ref().filter(|_| self.caches())?;
         let ticket = self.take_ticket(key);
         let lookup = self.ask_remote(l2, &ticket, Ask::default()).await;
         let entry = match lookup {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cache_core::{CacheKey, Clock, Tag, TagStamp, Timestamp};
 use cache_memory::{MemoryCache, Policy};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::epochs::Epochs;
 
@@ -25,6 +26,7 @@ pub(crate) struct Stamps {
     root: Tag,
     known: MemoryCache<Tag, Known>,
     recheck: Duration,
+    changing: Mutex<()>,
 }
 
 /// What is known of a tag.
@@ -59,7 +61,7 @@ impl Stamps {
             .build()
             .expect("the capacity was checked");
         let root = scoped(&namespace, &[]);
-        Self { namespace, root, known, recheck }
+        Self { namespace, root, known, recheck, changing: Mutex::new(()) }
     }
 
     /// The tag that every entry of the namespace has.
@@ -116,13 +118,17 @@ impl Stamps {
         let _ = self.known.insert_if(tag, known, || epochs.now() == epoch);
     }
 
+    /// To be held while a new stamp is both noted as owed and given: of two that are given at the same
+    /// time, the same has to be the later one for both.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock()
+    }
+
     /// Gives `tag` a new stamp, here.
-    pub(crate) fn change(&self, tag: Tag, epochs: &Epochs) -> Stamp {
-        let stamp = random();
+    pub(crate) fn change(&self, tag: Tag, stamp: Stamp, epochs: &Epochs) {
         epochs.raise();
         let _ = self.known.insert(tag, Known { stamp, confirmed: None });
         epochs.raise();
-        stamp
     }
 
     /// Another process changed `tag`.

@@ -151,8 +151,11 @@ impl<V: Clone + Send + Sync + 'static> DualCache<V, LocalCache<V>> {
             return false;
         }
         let Ok(entry) = entry.try_map(|bytes| codec.decode(bytes)) else { return false };
-        let holds =
-            || inner.fences.holds(&key, ticket.token) && inner.stores.holds(&key, ticket.stored);
+        let holds = || {
+            inner.caches()
+                && inner.fences.holds(&key, ticket.token)
+                && inner.stores.holds(&key, ticket.stored)
+        };
         let entry = entry.with_epoch(UNCHECKED);
         cache_core::LocalTier::insert_if(&inner.l1, key, entry, holds) == Inserted::Stored
     }
