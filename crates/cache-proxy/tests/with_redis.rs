@@ -157,3 +157,32 @@ async fn garbage_in_redis_is_a_miss() {
         assert!(is_hit(&next.send(CHAT, &chat("hi")).await), "{damage}: not repaired");
     }
 }
+
+/// A39, F18: an answer that one proxy fetched anew leaves the memory of its neighbours.
+#[tokio::test]
+async fn a_refresh_reaches_the_neighbours() {
+    let Some(redis) = server_or_skip("a_refresh_reaches_the_neighbours") else { return };
+    let provider = Provider::start(ProviderOptions::default()).await;
+    let here = start(&redis, &provider, &[]).await;
+    let there = start(&redis, &provider, &[]).await;
+    let body = chat("hi");
+    let old = ok_text(here.send(CHAT, &body).await).await;
+    // Both listen, and both have it in memory.
+    for proxy in [&here, &there] {
+        until_hit(proxy, &body).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        while !status_of(&proxy.send(CHAT, &body).await).ends_with("detail=l1") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let anew = here.post(CHAT).header("cache-control", "no-cache").body(body.to_string());
+    let new = ok_text(anew.send().await.unwrap()).await;
+    assert_ne!(new, old);
+    let heard = async {
+        while ok_text(there.send(CHAT, &body).await).await != new {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), heard).await.expect("it is heard of");
+    assert_eq!(provider.calls().total(), 2);
+}
