@@ -1,4 +1,5 @@
 //! A114: what a listener is told, in the order of each key.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

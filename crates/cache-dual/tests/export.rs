@@ -1,4 +1,5 @@
 //! A31: memory to a file and back, and filled before anybody asks.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

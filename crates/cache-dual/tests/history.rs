@@ -7,6 +7,7 @@
 //!   goes on serving what it holds until it can.
 //!
 //! `CACHE_DUAL_HISTORY_OPS` sets the length of each history; the seeds are fixed, so a failure repeats.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 
@@ -207,7 +208,7 @@ impl History {
         for (n, version) in versions {
             // An insert is the last word on its own version only, and one that is queued is read once
             // it is made.
-            if confirmed || how < 2 || how > 3 {
+            if confirmed || !(2..=3).contains(&how) {
                 self.floors[process][n].fetch_max(version, Ordering::SeqCst);
             }
             if confirmed && !self.cuts.iter().any(|cut| *cut.borrow()) {

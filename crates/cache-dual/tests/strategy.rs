@@ -1,4 +1,5 @@
 //! A58, A116: which tiers are used, and all options, as configuration says it.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 #![cfg(feature = "serde")]
 
 mod common;
