@@ -193,7 +193,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 let stored_at = entry.stored_at;
                 if self.fences.holds(&key, token) {
                     self.give(&key, entry).await;
-                } else {
+                }
+                // Before, or while it was written.
+                if !self.fences.holds(&key, token) {
                     // Invalidated, or only a key that shares its fence. What is there is older.
                     self.counters.fenced.add_one();
                     self.withhold(&key).await;

@@ -1,4 +1,5 @@
 //! A30: many keys at once, in order, with one call to each tier.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 
@@ -15,6 +16,7 @@ const REFUSED: Refused = Refused { status: 500, retry_after: 0 };
 
 type Values = Result<HashMap<CacheKey, Bytes>, Refused>;
 
+#[allow(clippy::unnecessary_wraps, reason = "what a fetch returns")]
 fn all(keys: Vec<CacheKey>, value: &str) -> Values {
     Ok(keys.into_iter().map(|key| (key, bytes(value))).collect())
 }
@@ -93,9 +95,9 @@ async fn batches_share_their_fetches() {
     assert!(one.unwrap().iter().all(Option::is_some) && two.unwrap().iter().all(Option::is_some));
     let mut calls = calls.into_inner().unwrap();
     calls.sort_unstable();
-    let mut once = ["a", "b", "c", "d"].map(key);
-    once.sort_unstable();
-    assert_eq!(calls, once);
+    let mut each_key = ["a", "b", "c", "d"].map(key);
+    each_key.sort_unstable();
+    assert_eq!(calls, each_key);
     assert_eq!(cache.in_flight(), 0);
 }
 
@@ -112,11 +114,11 @@ async fn a_leader_that_goes_away_hands_over() {
         asked.push(missing.clone());
         async { all(missing, "v") }
     });
-    let leaving = async {
+    let going = async {
         tokio::time::sleep(Duration::from_millis(5)).await;
         drop(leading);
     };
-    let (fetched, ()) = tokio::join!(batch, leaving);
+    let (fetched, ()) = tokio::join!(batch, going);
     assert!(fetched.unwrap().iter().all(Option::is_some));
     assert_eq!(asked, [vec![key("a")], vec![key("b")]]);
     assert_eq!(cache.in_flight(), 0);

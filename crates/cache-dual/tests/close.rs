@@ -1,4 +1,5 @@
 //! A70: closing is for good, for all clones, and may be done again or first of all.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

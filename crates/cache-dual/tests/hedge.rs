@@ -1,4 +1,5 @@
 //! A fetch that is begun when the remote tier takes its time; the first value is taken.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

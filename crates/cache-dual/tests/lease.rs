@@ -1,4 +1,5 @@
 //! One fetch a key among all processes that share a remote tier.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

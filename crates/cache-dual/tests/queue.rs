@@ -1,4 +1,5 @@
 //! Writes to the remote tier that no caller waits for.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Invalidations that the remote tier or the bus did not take, until they do (F61).
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

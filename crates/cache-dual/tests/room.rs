@@ -1,4 +1,5 @@
 //! While the remote tier is out, no more fetches at once than the origin is to bear.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What is in memory when messages may have been missed: each entry is confirmed as it is asked for.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 
