@@ -10,7 +10,7 @@ use crate::events::{Event, EventKind};
 use crate::forget::Forget;
 use crate::inner::Inner;
 use crate::repairs::{Debt, Owing};
-use crate::stamps::{STAMP_TTL, Stamp, Stamps, random};
+use crate::stamps::{Question, STAMP_TTL, Stamp, Stamps, random};
 
 /// Pauses between attempts to repair grow from the first to the second of these.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -190,11 +190,11 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let Some((stamp, debt)) = self.repairs.tag_debt(&tag) else { return Ok(()) };
         let (mut left, mut result) = (debt, Ok(()));
         if let Some(l2) = self.l2.as_ref().filter(|_| debt.to_remote) {
-            let epoch = self.epochs.now();
-            match l2.put_note(&Stamps::key(&tag), &stamp, STAMP_TTL, None).await {
+            let question = self.stamps.question(tag, &self.epochs);
+            match l2.put_note(&question.key, &stamp, STAMP_TTL, None).await {
                 Ok(_) => {
                     left.to_remote = false;
-                    self.confirm(tag, stamp, epoch);
+                    self.confirm(&question, stamp);
                 }
                 Err(error) => result = Err(error),
             }
@@ -212,11 +212,11 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// The remote tier has taken this stamp of a tag.
-    fn confirm(&self, tag: Tag, stamp: Stamp, epoch: u64) {
-        let _turn = self.stamps.changing();
+    fn confirm(&self, question: &Question, stamp: Stamp) {
+        let (tag, _turn) = (question.tag, self.stamps.changing());
         match self.stamps.known(&tag) {
             Some(known) if known == stamp => {
-                self.stamps.learn(tag, stamp, self.clock.now(), epoch, &self.epochs);
+                self.stamps.learn(question, stamp, self.clock.now());
             }
             // Changed again, which is yet to be paid.
             Some(_) if self.repairs.tag_debt(&tag).is_some_and(|(owed, _)| owed != stamp) => {}

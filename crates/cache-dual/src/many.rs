@@ -6,7 +6,7 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use cache_core::{BuildKeyHasher, CacheKey, LocalTier, Lookup, Tag};
+use cache_core::{BuildKeyHasher, CacheKey, LocalTier, Lookup};
 use futures_util::future::join_all;
 
 use crate::error::FetchError;
@@ -18,7 +18,6 @@ use crate::inner::Inner;
 use crate::negative::AnyError;
 use crate::outcome::{Fetched, Outcome, Tiers};
 use crate::read::{Found, Near};
-use crate::stamps::Stamps;
 
 type ByKey<T> = HashMap<CacheKey, T, BuildKeyHasher>;
 
@@ -59,14 +58,13 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         if keys.is_empty() {
             return None;
         }
-        let epoch = self.epochs.now();
-        let unsure: Vec<Tag> = self.scoped(&[]).filter(|tag| !self.is_sure(tag)).collect();
+        let unsure = self.unsure(self.scoped(&[]));
         let all: Vec<CacheKey> =
-            keys.iter().copied().chain(unsure.iter().map(Stamps::key)).collect();
+            keys.iter().copied().chain(unsure.iter().map(|question| question.key)).collect();
         let mut lookups = l2.get_many(&all, None).await?.into_iter();
         let answers = keys.iter().copied().zip(lookups.by_ref()).collect();
-        for (tag, found) in unsure.iter().zip(lookups) {
-            self.learn(l2, *tag, found, epoch).await;
+        for (question, found) in unsure.into_iter().zip(lookups) {
+            self.learn(l2, question, found).await;
         }
         Some(answers)
     }

@@ -125,11 +125,13 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
 
     /// Something may have been missed. Whatever is in memory has to be confirmed by the remote tier
     /// before it is served again, one entry at a time, as it is asked for.
+    ///
+    /// What is being fetched is stored all the same: doubtful in memory, and under its fence in the remote
+    /// tier. Only that nobody who comes later joins it.
     fn doubt_all(&self) {
         if self.l2.is_none() {
             return self.forget_all();
         }
-        self.fences.raise_all();
         self.epochs.suspect();
         self.flights.detach_all();
         self.tagged.detach_all();

@@ -23,7 +23,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             return Inserted::Declined;
         }
         let epoch = self.epochs.now();
-        let is_remote_up = self.resolve(tags, epoch).await;
+        let is_remote_up = self.resolve(tags).await;
         let entry = self.entry(value, options, self.borne(tags));
         let turn = self.writers.turn(key).await;
         let mut forget = Forget::begin(self, std::slice::from_ref(key));
@@ -107,7 +107,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) async fn ticket(&self, key: &CacheKey, tags: &[Tag]) -> Ticket {
         let mut ticket = self.take_ticket(key);
         ticket.replaces = true;
-        let is_remote_up = self.resolve(tags, ticket.epoch).await;
+        let is_remote_up = self.resolve(tags).await;
         ticket.tags = self.borne(tags);
         let may_store = is_remote_up && !self.repairs.owes_key(key);
         if let Some(l2) = self.l2.as_ref().filter(|_| may_store) {

@@ -345,10 +345,10 @@ async fn health_and_metrics_are_served() {
     assert_eq!(health, json!({"status": "ok", "memory": "ok", "redis": "not configured"}));
     let metrics = ok_text(proxy.get("/metrics").await).await;
     for line in [
-        r#"cache_lookups_total{cache="default",outcome="l1_hit"} 2"#,
-        r#"cache_lookups_total{cache="default",outcome="miss"} 1"#,
-        r#"cache_fetches_total{cache="default"} 1"#,
-        r#"cache_entries{cache="default"} 1"#,
+        r#"cache_lookups_total{cache="cache-proxy",outcome="l1_hit"} 2"#,
+        r#"cache_lookups_total{cache="cache-proxy",outcome="miss"} 1"#,
+        r#"cache_fetches_total{cache="cache-proxy"} 1"#,
+        r#"cache_entries{cache="cache-proxy"} 1"#,
     ] {
         assert!(metrics.lines().any(|other| other == line), "no {line} in\n{metrics}");
     }
