@@ -37,7 +37,8 @@ fn ours(report: &Report, aims: &mut Vec<Aim>) {
             aims.push(Aim::at_most(what, other.speed[at] / row.speed[at], bound));
         }
     }
-    for call in [GET, GET_OR_FETCH, RECORDED] {
+    // A recorder keeps samples, and where is its affair.
+    for call in [GET, GET_OR_FETCH] {
         let Some(row) = report.ours(call) else { continue };
         aims.push(Aim::at_most(format!("allocations of a hit by `{call}`"), row.allocations, 0.0));
     }
@@ -80,7 +81,7 @@ fn stampedes(report: &Report, aims: &mut Vec<Aim>) {
         aims.push(Aim::at_most(what, mine.fetches as f64, 1.0));
         let what = format!("{tasks} miss one key, ms after the fetch, p99");
         aims.push(Aim::at_most(what, mine.p99, 2.0));
-        for rival in others {
+        for rival in others.iter().filter(|row| row.role == Role::Rival) {
             let (its, name) = (&rival.figures[which], rival.contender);
             let what = format!("{tasks} miss one key, time until all have it, against {name}");
             aims.push(Aim::at_most(what, mine.all / its.all, 1.0));

@@ -37,10 +37,19 @@ fn hits(report: &Report) -> String {
             &format!("{:.0}", 1e3 / one),
             &format!("{one:.2}"),
             &format!("{two:.2}"),
-            &format!("{:.2}", hits.allocations),
+            &shown(hits.allocations),
         ])
     }));
     table(&rows)
+}
+
+/// One sample of a metric in so many hits is kept; that is not nothing.
+fn shown(allocations: f64) -> String {
+    if allocations > 0.0 && allocations < 0.005 {
+        format!("{allocations:.5}")
+    } else {
+        format!("{allocations:.2}")
+    }
 }
 
 fn load(report: &Report, what: What, rows: &[far::Row]) -> String {
@@ -181,7 +190,7 @@ reads at least once for every round trip, so with one task there are no more rou
 
 One key is missed: so many tasks ask for a key that nobody has, and whose fetch takes the given time. \
 After the fetch: what 99 of 100 tasks waited at most from when it had the value. \"Fetches\" is the most of \
-all rounds.
+all rounds. The floor is one `OnceCell` that all wait for: what the runtime takes to wake them.
 
 Tags: a cache without a remote tier, half of whose entries have a tag each, none of which is \
 invalidated. Bytes are what the invalidations leave alive.
@@ -192,7 +201,7 @@ tier is `RedisTier` as it comes, but for `compress_above(None)`: none of the oth
 - **multi-tier-cache**: its `CacheManager` with moka and Redis and values of `Bytes`. It copies one in ten \
 hits in Redis to memory.
 - **hitbox**: moka, composed with Redis, told to copy hits in Redis to memory, and to make one fetch a key. \
-It has no `get`: what stands there is that of its backend, and `get_or_fetch` is a function that it wraps. \
+Redis is asked once before it is composed; otherwise each operation connects anew. It has no `get`: what stands there is that of its backend, and `get_or_fetch` is a function that it wraps. \
 Values are `String`; it keeps them encoded and decodes each hit, in memory as JSON.
 - **litellm-rs**: its `DualCache` with values of `Arc<str>`. It has no call that fetches: callers get, ask \
 the origin and set, each for itself.

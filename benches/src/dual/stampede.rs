@@ -1,15 +1,18 @@
 //! Many tasks that miss the same key at the same time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Serialize;
 use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
 
 use super::Scale;
 use super::contenders::Dual;
 use super::far::{Lane, fresh};
 use super::origin::Origin;
-use super::values::Value as _;
+use super::values::{Value, values};
 use crate::contenders::Role;
 use crate::turns::{in_turns, middle};
 
@@ -47,16 +50,39 @@ pub(super) struct Figures {
 }
 
 impl Crowd {
+    /// All ask this cache for a key that it does not have.
     pub(super) async fn ask<D: Dual>(self, cache: &D, value: D::Value) -> Stampede {
-        let (key, right) = (fresh::<D>(), value.clone());
+        let key = fresh::<D>();
+        let call = |origin| {
+            let (cache, key) = (cache.clone(), key.clone());
+            async move { cache.get_or_fetch(&key, &origin).await }
+        };
+        self.call(value, call).await
+    }
+
+    /// All wait for the one value that there is: what the runtime takes to wake them.
+    async fn floor(self, value: Bytes) -> Stampede {
+        let cell = Arc::new(OnceCell::new());
+        let call = |origin: Origin<Bytes>| {
+            let cell = Arc::clone(&cell);
+            async move { Some(cell.get_or_init(|| origin.fetch()).await.clone()) }
+        };
+        self.call(value, call).await
+    }
+
+    async fn call<V, Fut>(self, value: V, call: impl Fn(Origin<V>) -> Fut) -> Stampede
+    where
+        V: Value,
+        Fut: Future<Output = Option<V>> + Send + 'static,
+    {
+        let right = value.clone();
         let origin = Origin::new(value, Duration::from_millis(self.millis));
         let start = Instant::now();
         let ask = |_| {
-            let (cache, key, origin, right) =
-                (cache.clone(), key.clone(), origin.clone(), right.clone());
+            let (call, right) = (call(origin.clone()), right.clone());
             tokio::spawn(async move {
                 let asked = Instant::now();
-                let found = cache.get_or_fetch(&key, &origin).await;
+                let found = call.await;
                 let answered = Instant::now();
                 let found = found.expect("an answer");
                 assert!(found.bytes() == right.bytes(), "a wrong answer");
@@ -87,11 +113,16 @@ impl Crowd {
 /// Everyone in turns.
 pub(super) fn measure(lanes: &[Box<dyn Lane>], runtime: &Runtime, scale: &Scale) -> Vec<Row> {
     // By contender, round and crowd.
-    let results = in_turns(lanes.len(), scale.rounds, |_, at| {
-        let stampede = |&crowd: &Crowd| lanes[at].stampede(runtime, crowd);
+    let value = &values(1)[0];
+    let results = in_turns(lanes.len() + 1, scale.rounds, |_, at| {
+        let stampede = |&crowd: &Crowd| match lanes.get(at) {
+            Some(lane) => lane.stampede(runtime, crowd),
+            None => runtime.block_on(crowd.floor(value.clone())),
+        };
         scale.crowds.iter().map(stampede).collect::<Vec<_>>()
     });
-    let rows = lanes.iter().zip(&results).map(|(lane, rounds)| {
+    let names = lanes.iter().map(|lane| lane.name()).chain([("tokio's OnceCell", Role::Floor)]);
+    let rows = names.zip(&results).map(|((contender, role), rounds)| {
         let figures = (0..scale.crowds.len()).map(|which| {
             let millis = |number: &dyn Fn(&Stampede) -> Duration| {
                 middle(rounds, |crowds| number(&crowds[which]).as_secs_f64() * 1e3)
@@ -102,7 +133,6 @@ pub(super) fn measure(lanes: &[Box<dyn Lane>], runtime: &Runtime, scale: &Scale)
                 p99: millis(&|stampede| stampede.p99),
             }
         });
-        let (contender, role) = lane.name();
         Row { contender, role, figures: figures.collect() }
     });
     rows.collect()

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hitbox::backend::CacheBackend;
+use hitbox::backend::{Backend as _, CacheBackend};
 use hitbox::concurrency::BroadcastConcurrencyManager;
 use hitbox::fsm::CacheFuture;
 use hitbox::offload::OffloadManager;
@@ -86,10 +86,14 @@ impl Dual for Hitbox {
             None => Backend::Memory(Arc::new(memory)),
             Some(url) => {
                 let remote = RedisBackend::builder().connection(ConnectionMode::single(url));
+                let remote = remote.build()?;
+                // It connects when it is first asked. If that is after it was composed, it is a copy that
+                // connects, for one operation, and so is the next.
+                remote.read(&CacheKey::from_str("a", "key")).await?;
                 // By default nothing that Redis answers comes into memory.
                 let policy = CompositionPolicy::new().refill(RefillPolicy::Always);
                 let offload = OffloadManager::with_defaults();
-                let both = memory.compose(remote.build()?, offload).with_policy(policy);
+                let both = memory.compose(remote, offload).with_policy(policy);
                 Backend::Both(Arc::new(both))
             }
         };
