@@ -10,6 +10,7 @@ use multi_tier_cache::{
 
 use super::Dual;
 use crate::contenders::Role;
+use crate::dual::LIFE;
 use crate::dual::origin::Origin;
 
 #[derive(Clone)]
@@ -23,8 +24,11 @@ impl Dual for MultiTier {
     const ROLE: Role = Role::Rival;
 
     async fn build(entries: usize, url: Option<&str>) -> Result<Self, Box<dyn Error>> {
-        let options =
-            MokaCacheConfig { max_capacity: entries as u64, ..MokaCacheConfig::default() };
+        let options = MokaCacheConfig {
+            max_capacity: entries as u64,
+            time_to_live: LIFE,
+            time_to_idle: LIFE, // by default 2 minutes, and a run takes longer
+        };
         let memory = Arc::new(L1Cache::new(options)?);
         let Some(url) = url else {
             let builder = CacheSystemBuilder::new().with_tier(memory, TierConfig::as_l1());
