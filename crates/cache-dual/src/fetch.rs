@@ -63,7 +63,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             let follower = match self.flights_of(terms.ask).join(*key) {
                 Role::Leader(seat) => {
                     let sight = self.sight(key);
-                    return self.lead(key, seat, sight, terms, until, fetch).await;
+                    // Boxed, since most of a crowd never lead.
+                    return Box::pin(self.lead(key, seat, sight, terms, until, fetch)).await;
                 }
                 Role::Follower(follower) => follower,
             };
