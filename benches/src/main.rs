@@ -1,6 +1,8 @@
 //! Benchmarks of the layered LLM cache beside its rivals: `cargo xtask bench SUITE`.
 
 mod contenders;
+mod counting;
+mod dual;
 mod hit_ratio;
 mod keys;
 mod memory;
@@ -9,6 +11,7 @@ mod random;
 mod redis;
 mod report;
 mod trace;
+mod turns;
 
 use std::path::PathBuf;
 
@@ -31,6 +34,8 @@ enum Suite {
     HitRatio(hit_ratio::Options),
     /// Reads and writes of the tier in Redis, against a server of their own.
     Redis(Options),
+    /// Both tiers together: hits, misses, stampedes, against a server of their own.
+    Dual(Options),
 }
 
 /// How to run a suite and where to leave the numbers.
@@ -51,5 +56,6 @@ fn main() -> std::io::Result<()> {
         Suite::Memory(options) => memory::run(&options),
         Suite::HitRatio(options) => hit_ratio::run(&options),
         Suite::Redis(options) => redis::run(&options),
+        Suite::Dual(options) => dual::run(&options),
     }
 }

@@ -53,3 +53,17 @@ impl Zipf {
         self.0.partition_point(|&sum| sum <= at).min(self.0.len() - 1)
     }
 }
+
+/// Sequences of so many key numbers.
+pub(crate) fn sequences(
+    count: usize,
+    lookups: usize,
+    draw: impl Fn(&mut Random) -> usize,
+) -> Vec<Vec<u32>> {
+    let sequence = |seed| {
+        let mut random = Random::seeded(seed);
+        let number = |_| u32::try_from(draw(&mut random)).expect("keys are few");
+        (0..lookups).map(number).collect()
+    };
+    (1..=count as u64).map(sequence).collect()
+}

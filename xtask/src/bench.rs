@@ -10,7 +10,7 @@ use crate::shell::{cargo, root, run};
 /// Run a benchmark suite, ours beside its rivals, and print its table.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Which suite: keys, memory, hit-ratio or redis.
+    /// Which suite: keys, memory, hit-ratio, redis or dual.
     suite: String,
     /// Also write every number as JSON.
     #[arg(long, value_name = "FILE")]
@@ -24,7 +24,7 @@ pub(crate) struct Bench {
     /// Suite hit-ratio: leave out the synthetic loads, and the report as it is.
     #[arg(long)]
     only_traces: bool,
-    /// Compile litellm-rs too, for suite memory; this takes minutes.
+    /// Compile litellm-rs too, for suites memory and dual; this takes minutes.
     #[arg(long)]
     litellm: bool,
 }
@@ -38,9 +38,10 @@ impl Bench {
                 "run this from a complete checkout of the repository",
             ));
         }
-        if self.suite == "redis" && prepare::redis_server().is_none() {
+        let needs_redis = ["redis", "dual"].contains(&self.suite.as_str());
+        if needs_redis && prepare::redis_server().is_none() {
             return Err(Failure::new(
-                "suite `redis` runs against a server of its own, and there is no redis-server",
+                "this suite runs against a server of its own, and there is no redis-server",
                 "install Redis, or name a server binary in TESTBED_REDIS_SERVER",
             ));
         }

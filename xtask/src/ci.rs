@@ -16,7 +16,7 @@ pub(crate) const FEATURE_CHECKS: &[(&str, &[&str])] = &[
     ("cache-key", &["llmix", "serde"]),
     ("cache-memory", &[]),
     ("cache-redis", &["encryption", "internals", "llmix"]),
-    ("cache-dual", &["bincode", "json", "messagepack", "redis"]),
+    ("cache-dual", &["bincode", "json", "messagepack", "redis", "serde"]),
     ("cache-llm", &[]),
     ("cache-conformance", &[]),
     ("cache-tower", &[]),

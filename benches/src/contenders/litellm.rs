@@ -1,12 +1,9 @@
 //! litellm-rs, whose cache is asynchronous although nothing in it waits for anything but locks.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
 use litellm_rs::core::cache::InMemoryCache;
 use litellm_rs::core::cache::types::DualCacheConfig;
 
-use super::{Answer, Contender, Recipe, Role};
+use super::{Answer, Contender, Recipe, Role, finished};
 
 /// Text with its hash, which is made once and not at each call.
 pub(crate) type Key = litellm_rs::core::cache::types::CacheKey;
@@ -30,16 +27,4 @@ pub(crate) fn recipe<V: Answer>() -> Recipe<Key, V> {
         options.max_size = capacity;
         InMemoryCache::new(options)
     })
-}
-
-/// The cheapest way to wait: no runtime, which would cost more than the lookup.
-fn finished<T>(work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
-            return done;
-        }
-        std::thread::yield_now();
-    }
 }

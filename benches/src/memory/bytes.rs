@@ -3,9 +3,9 @@
 use cache_core::CacheKey;
 use serde::Serialize;
 
-use super::counting::live_bytes;
 use super::{Value, key, value};
 use crate::contenders::{Contender, Recipe, Role, by_cache_key};
+use crate::counting::live_bytes;
 
 /// Of one contender, in the order of `Report::byte_sizes`.
 #[derive(Serialize)]

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::lane::{in_turns, middle};
 use super::{Scale, key, value};
 use crate::contenders::{Role, by_cache_key};
+use crate::turns::{in_turns, middle};
 
 /// Medians over the rounds.
 #[derive(Serialize)]

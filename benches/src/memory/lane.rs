@@ -1,11 +1,10 @@
 //! One contender with its keys, and the loops that are timed.
 
-use std::sync::{Arc, Barrier};
-use std::time::Instant;
+use std::sync::Arc;
 
 use super::Value;
 use crate::contenders::{Contender, Recipe, Role};
-use crate::report::median;
+use crate::turns::{Run, together};
 
 /// What a thread does with its sequence of keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,14 +13,6 @@ pub(super) enum Load {
     Hits,
     /// Look up, and store what was missing.
     ReadThrough,
-}
-
-/// What one run of a load came to.
-#[derive(Clone, Copy)]
-pub(super) struct Run {
-    /// Of all threads together, million a second.
-    pub(super) lookups: f64,
-    pub(super) hit_ratio: f64,
 }
 
 /// A contender with keys of whatever type it takes.
@@ -78,58 +69,9 @@ impl<K: Clone + Send + Sync> Lane for Of<K> {
 
     fn run(&self, load: Load, sequences: &[&[u32]]) -> Run {
         let contender = &*self.contender;
-        let start = Barrier::new(sequences.len());
-        let run = |sequence: &[u32]| {
-            start.wait();
-            let began = Instant::now();
-            let hits = match load {
-                Load::Hits => contender.look_up_all(&self.keys, sequence),
-                Load::ReadThrough => contender.read_through(&self.keys, &self.values, sequence),
-            };
-            (began, Instant::now(), hits)
-        };
-        let ends: Vec<_> = std::thread::scope(|scope| {
-            let run = &run;
-            let threads: Vec<_> =
-                sequences.iter().map(|sequence| scope.spawn(move || run(sequence))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("right answers")).collect()
-        });
-        // From the first that began to the last that ended: with more threads than processors some
-        // begin late, and that is part of it.
-        let began = ends.iter().map(|end| end.0).min().expect("a thread");
-        let ended = ends.iter().map(|end| end.1).max().expect("a thread");
-        let hits: usize = ends.iter().map(|end| end.2).sum();
-        let lookups: usize = sequences.iter().map(|sequence| sequence.len()).sum();
-        Run {
-            lookups: lookups as f64 / (ended - began).as_secs_f64() / 1e6,
-            hit_ratio: hits as f64 / lookups as f64,
-        }
+        together(sequences, |sequence| match load {
+            Load::Hits => contender.look_up_all(&self.keys, sequence),
+            Load::ReadThrough => contender.read_through(&self.keys, &self.values, sequence),
+        })
     }
-}
-
-/// Runs `measure`, which is told the round and the contender, for each of `count` contenders in
-/// every round, and in one before to warm up; returns the results of each but for that. They take
-/// turns, and each round starts with another one, so that no one always runs on a warmer or quieter
-/// machine.
-pub(super) fn in_turns<T>(
-    count: usize,
-    rounds: usize,
-    mut measure: impl FnMut(usize, usize) -> T,
-) -> Vec<Vec<T>> {
-    let mut all: Vec<Vec<T>> = (0..count).map(|_| Vec::new()).collect();
-    for round in 0..=rounds {
-        for turn in 0..count {
-            let contender = (turn + round) % count;
-            let result = measure(round, contender);
-            if round > 0 {
-                all[contender].push(result);
-            }
-        }
-    }
-    all
-}
-
-/// The median of what `number` takes from each result.
-pub(super) fn middle<T>(results: &[T], number: impl Fn(&T) -> f64) -> f64 {
-    median(&mut results.iter().map(number).collect::<Vec<_>>())
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use cache_core::CacheKey;
 use serde::Serialize;
 
-use super::lane::{Lane, Load, in_turns, lanes, middle};
+use super::lane::{Lane, Load, lanes};
 use super::{KEYS, Scale, Value, key, text, value};
 use crate::contenders::{Role, by_cache_key, by_string};
-use crate::random::{Random, Zipf};
+use crate::random::{Zipf, sequences};
+use crate::turns::{in_turns, middle};
 
 /// Threads of the loads of hits.
 pub(super) const HIT_THREADS: [usize; 3] = [1, 2, 8];
@@ -73,16 +74,6 @@ impl Stock {
         }
         all
     }
-}
-
-/// Sequences of so many key numbers.
-fn sequences(count: usize, lookups: usize, draw: impl Fn(&mut Random) -> usize) -> Vec<Vec<u32>> {
-    let sequence = |seed| {
-        let mut random = Random::seeded(seed);
-        let number = |_| u32::try_from(draw(&mut random)).expect("keys are few");
-        (0..lookups).map(number).collect()
-    };
-    (1..=count as u64).map(sequence).collect()
 }
 
 /// One for each of so many threads; shorter ones if there are many, so that they end in the time

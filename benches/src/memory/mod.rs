@@ -2,7 +2,6 @@
 
 mod aims;
 mod bytes;
-mod counting;
 mod insertion;
 mod lane;
 mod lookups;

@@ -8,7 +8,7 @@ mod field;
 mod figures;
 mod lane;
 mod page;
-mod server;
+pub(crate) mod server;
 
 use std::io;
 use std::path::Path;

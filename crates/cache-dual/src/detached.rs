@@ -35,24 +35,28 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         if let Near::Fresh(entry) = near {
             if self.is_due(key, &entry)
                 && let Role::Leader(seat) = self.flights_of(terms.ask).join(*key)
+                // The flight before may have landed meanwhile.
+                && let (Near::Fresh(entry), epoch) = self.sight(key)
+                && self.is_due(key, &entry)
             {
                 self.counters.refreshes.add_one();
-                self.begin(key, seat, Near::Due(entry.clone()), terms, fetch);
+                self.begin(key, seat, (Near::Due(entry), epoch), terms, fetch);
             }
             let outcome = Outcome::new(entry, Source::L1, Freshness::Fresh);
             self.count_hit(key, Source::L1);
             return Ok(outcome);
         }
-        if let Near::Stale(entry) = &near
+        if let Near::Stale(entry) = near
             && terms.soft == Some(Duration::ZERO)
         {
-            let stale = Outcome::new(entry.clone(), Source::L1, Freshness::Stale);
             if !self.pauses.is_paused(key, self.clock.now())
                 && let Role::Leader(seat) = self.flights_of(terms.ask).join(*key)
+                && let sight @ (Near::Stale(_), _) = self.sight(key)
             {
                 self.counters.refreshes.add_one();
-                self.begin(key, seat, near, terms, fetch);
+                self.begin(key, seat, sight, terms, fetch);
             }
+            let stale = Outcome::new(entry, Source::L1, Freshness::Stale);
             self.count_hit(key, Source::L1);
             return Ok(self.serve_stale(key, stale));
         }
@@ -68,7 +72,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                     // Ours ended without news: its runtime is being shut down.
                     let Some(fetch) = fetch.take() else { return Err(FetchError::Panicked) };
                     let follower = seat.follower();
-                    self.begin(key, seat, self.near(key), terms, fetch);
+                    self.begin(key, seat, self.sight(key), terms, fetch);
                     (follower, true)
                 }
             };
@@ -109,7 +113,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         E: StdError + Send + Sync + 'static,
     {
         Some(match landing {
-            Landing::Value(outcome) => {
+            Landing::Value(outcome, _) => {
                 let source = match outcome.source {
                     Source::Collapsed => Source::Origin,
                     source => source,
@@ -129,7 +133,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         self: &Arc<Self>,
         key: &CacheKey,
         seat: Seat<Landing<V>>,
-        near: Near<V>,
+        sight: (Near<V>, u64),
         terms: Terms<'_>,
         fetch: F,
     ) where
@@ -144,7 +148,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             let ask = Ask { tags: &tags, remote_deadline };
             let terms = Terms { ask, hard: None, soft, hedge };
             // Whoever waits has it from the flight.
-            let _ = inner.lead(&key, seat, near, terms, None, fetch).await;
+            let _ = inner.lead(&key, seat, sight, terms, None, fetch).await;
         });
     }
 

@@ -21,7 +21,8 @@ use crate::read::{Ask, Near};
 /// How a flight ended, or what there is of it so far.
 #[derive(Clone)]
 pub(crate) enum Landing<V> {
-    Value(Outcome<V>),
+    /// A value, and an epoch from before the tiers were looked into.
+    Value(Outcome<V>, u64),
     /// The leader's error, an `Arc<E>` of the leader's own `E`.
     Failed(AnyError),
     TimedOut(Duration),
@@ -61,8 +62,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         loop {
             let follower = match self.flights_of(terms.ask).join(*key) {
                 Role::Leader(seat) => {
-                    let near = self.near(key);
-                    return self.lead(key, seat, near, terms, until, fetch).await;
+                    let sight = self.sight(key);
+                    return self.lead(key, seat, sight, terms, until, fetch).await;
                 }
                 Role::Follower(follower) => follower,
             };
@@ -173,7 +174,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         E: StdError + Send + Sync + 'static,
     {
         let result = match landing {
-            Landing::Value(outcome) => Ok(outcome.clone()),
+            Landing::Value(outcome, epoch) if self.still_holds(key, outcome, *epoch) => {
+                Ok(outcome.clone())
+            }
+            Landing::Value(..) => return None,
             Landing::Failed(error) => {
                 Err(FetchError::Origin(Arc::clone(error).downcast::<E>().ok()?))
             }
@@ -194,6 +198,18 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         }
         self.counters.collapsed.add_one();
         Some(result)
+    }
+
+    /// Whether what a flight found in a tier may be given to a caller who may have come after a tag's
+    /// invalidation: it may have been announced long before.
+    fn still_holds(&self, key: &CacheKey, outcome: &Outcome<V>, epoch: u64) -> bool {
+        if !outcome.source.is_hit() || self.epochs.now() == epoch {
+            return true;
+        }
+        match self.near(key) {
+            Near::Fresh(entry) | Near::Stale(entry) => entry.stored_at == outcome.stored_at,
+            Near::Due(_) | Near::Doubtful(_) | Near::Nothing => false,
+        }
     }
 }
 

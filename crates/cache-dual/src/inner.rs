@@ -1,5 +1,6 @@
 //! What all clones of a cache share, and the steps that its operations are made of.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::events::Events;
 use crate::fence::{Fences, Ticket};
 use crate::fetch::Landing;
 use crate::flight::Flights;
+use crate::lease::Held;
 use crate::negative::Negatives;
 use crate::options::DualOptions;
 use crate::order::WriteOrder;
@@ -61,17 +63,23 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// Ends everything; how many queued writes could not be made.
-    pub(crate) async fn close(&self, limit: Duration) -> usize {
+    pub(crate) async fn close(self: &Arc<Self>, limit: Duration) -> usize {
         self.open.store(false, Ordering::Release);
         if let Some(peers) = &self.peers {
             peers.close();
         }
-        // What is under way finds the fences raised, and nothing in its place.
-        self.forget_all();
-        match &self.queue {
+        // Nothing more is put there.
+        self.l1.clear();
+        // Before the fences are raised, which would void what is queued.
+        let unwritten = match &self.queue {
             Some(queue) => queue.close(limit).await,
             None => 0,
+        };
+        self.forget_all();
+        if self.repairs.len() > 0 {
+            let _others_do_not_know = tokio::time::timeout(limit, self.pay()).await;
         }
+        unwritten
     }
 
     /// An entry with the stamps of `tags`, the root's first.
@@ -115,6 +123,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         local: Inserted,
         entry: Entry<V>,
         tiers: Tiers,
+        held: Option<Held<V, L>>,
     ) -> Fulfilled {
         let fulfilled = match local {
             Inserted::Stored => Fulfilled::Stored,
@@ -127,10 +136,14 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         }
         if ticket.fence.is_none() {
             self.counters.l2_failed_writes.add_one(); // it did not even answer the lookup
+            if ticket.replaces {
+                self.tell_and_owe(&ticket.key, false).await;
+            }
             return fulfilled;
         }
         if let Some(queue) = &self.queue {
-            self.enqueue(queue, Write::Fetched(ticket, entry));
+            let held = held.map(|held| Box::new(held) as Box<dyn Any + Send + Sync>);
+            self.enqueue(queue, Write::Fetched(ticket, entry, held));
             return fulfilled;
         }
         self.store_remotely(&ticket, entry).await.unwrap_or(fulfilled)
@@ -138,7 +151,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
 
     /// `None` says that there is nothing to say beyond what became of it in memory.
     pub(crate) async fn store_remotely(
-        &self,
+        self: &Arc<Self>,
         ticket: &Ticket,
         entry: Entry<V>,
     ) -> Option<Fulfilled> {
@@ -147,13 +160,19 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let held = self.clock.now().saturating_since(ticket.taken_at);
         if held >= l2.fence_memory() || !self.fences.holds(&ticket.key, ticket.token) {
             self.counters.fenced.add_one();
+            if ticket.replaces {
+                self.tell_and_owe(&ticket.key, false).await;
+            }
             return None;
         }
         let stored = l2.put_fenced(&ticket.key, entry, fence).await;
-        if ticket.replaces
-            && let Some(peers) = &self.peers
-        {
-            let _counted = peers.tell_key(&ticket.key).await;
+        if ticket.replaces {
+            let told = self.tell_key(&ticket.key).await;
+            let debt = self.left(stored.is_some(), told.is_ok());
+            // Only ever more: the key may have been removed meanwhile, and that be owed.
+            if !debt.is_none() {
+                self.owe_write(&ticket.key, debt);
+            }
         }
         if stored == Some(PutFenced::Superseded) {
             // Another process stored or removed the key meanwhile, and its word is the later one:

@@ -9,6 +9,7 @@ use std::time::Duration;
 use cache_core::{CacheKey, Entry, Inserted, LocalTier};
 use futures_util::future::{Either, select};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinError;
 use tokio::time::{Instant, timeout_at};
 
 use crate::counters::Op;
@@ -18,7 +19,6 @@ use crate::fence::Ticket;
 use crate::fetch::{FetchCount, Landing, Terms, within};
 use crate::flight::Seat;
 use crate::inner::Inner;
-use crate::lease::Held;
 use crate::negative::AnyError;
 use crate::outcome::{Fetched, Freshness, Outcome, Source};
 use crate::read::{Ask, Found, Near};
@@ -28,21 +28,21 @@ pub(crate) type Until = Option<(Duration, Instant)>;
 
 #[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 /// What came of asking the tiers, with the origin alongside if they took their time.
-enum Begun<V: Clone + Send + Sync + 'static, L: LocalTier<V>, E> {
+enum Begun<V, E> {
     /// The origin was first: its value is landed, and stored.
     Landed(Outcome<V>),
     /// The tiers have answered, and the origin has failed if there is an error.
-    Found { seat: Seat<Landing<V>>, found: Found<V>, held: Option<Held<V, L>>, failed: Option<E> },
+    Found { seat: Seat<Landing<V>>, found: Found<V>, failed: Option<E> },
 }
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
-    /// Sees a flight to its end. `near` was looked up after the seat was taken: the flight before may
+    /// Sees a flight to its end. `sight` was looked up after the seat was taken: the flight before may
     /// have landed in between.
     pub(crate) async fn lead<F, Fut, E>(
         self: &Arc<Self>,
         key: &CacheKey,
         seat: Seat<Landing<V>>,
-        near: Near<V>,
+        sight: (Near<V>, u64),
         terms: Terms<'_>,
         until: Until,
         fetch: F,
@@ -52,33 +52,41 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         Fut: Future<Output = Result<Fetched<V>, E>>,
         E: StdError + Send + Sync + 'static,
     {
+        let (near, epoch) = sight;
         let soft = terms.soft.map(|limit| Instant::now() + limit);
         if let Near::Stale(entry) = &near
             && self.pauses.is_paused(key, self.clock.now())
         {
             let stale = Outcome::new(entry.clone(), Source::L1, Freshness::Stale);
-            seat.announce(Landing::Value(stale.clone()));
+            seat.announce(Landing::Value(stale.clone(), epoch));
             self.counters.l1_hits.add_one();
             return Ok(self.serve_stale(key, stale));
         }
         // Begun at most once: after the remote tier had nothing, or alongside if it takes its time.
         let mut fetching = pin!(self.counted(fetch));
-        let (seat, found, _held, failed) =
+        let due = if let Near::Due(entry) = &near { Some(entry.clone()) } else { None };
+        let (seat, found, failed) =
             match self.begin_with_tiers(key, seat, near, terms, fetching.as_mut()).await {
                 Begun::Landed(outcome) => return Ok(outcome),
-                Begun::Found { seat, found, held, failed } => (seat, found, held, failed),
+                Begun::Found { seat, found, failed } => (seat, found, failed),
             };
+        let (found, held) = match found {
+            Found::Miss { ticket, stale } if failed.is_none() => {
+                self.lease_or_wait(ticket, stale, due, terms.ask, until).await
+            }
+            found => (found, None),
+        };
         let (ticket, stale) = match found {
             Found::Hit(outcome) => {
                 self.count_hit(key, outcome.source);
                 let outcome =
                     if outcome.is_stale() { self.serve_stale(key, outcome) } else { outcome };
-                seat.announce(Landing::Value(outcome.clone()));
+                seat.announce(Landing::Value(outcome.clone(), epoch));
                 return Ok(outcome);
             }
             Found::Miss { ticket, stale } => (ticket, stale),
         };
-        let Ok(_room) = self.room_for_fetch() else { return self.shed(key, &seat, stale) };
+        let Ok(_room) = self.room_for_fetch() else { return self.shed(key, &seat, stale, epoch) };
         self.counters.misses.add_one();
         self.events.emit(EventKind::Miss, key);
         let fetched = match (failed, soft, &stale) {
@@ -88,7 +96,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                     Ok(fetched)
                 } else {
                     // The fetch goes on behind those who wait.
-                    seat.announce(Landing::Value(stale.clone()));
+                    seat.announce(Landing::Value(stale.clone(), epoch));
                     within(until, &mut fetching).await
                 }
             }
@@ -98,14 +106,15 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             Ok(Ok(fetched)) => {
                 let tiers = fetched.options.tiers;
                 let (outcome, local, entry) = self.land(&ticket, seat, fetched);
-                let _ = self.publish_remotely(ticket, local, entry, tiers).await;
-                Ok(outcome) // the lease ends when other processes find it there
+                // The lease ends when other processes find it there.
+                let _ = self.publish_remotely(ticket, local, entry, tiers, held).await;
+                Ok(outcome)
             }
-            Ok(Err(error)) => self.fail(&ticket, &seat, stale, error),
+            Ok(Err(error)) => self.fail(&ticket, &seat, stale, epoch, error),
             Err(limit) => {
                 self.counters.timed_out.add_one();
                 if let Some(stale) = stale {
-                    return Ok(self.land_on_stale(key, &seat, stale));
+                    return Ok(self.land_on_stale(key, &seat, stale, epoch));
                 }
                 seat.announce(Landing::TimedOut(limit));
                 Err(FetchError::TimedOut { limit })
@@ -136,20 +145,29 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         near: Near<V>,
         terms: Terms<'_>,
         fetching: Pin<&mut impl Future<Output = Result<Fetched<V>, E>>>,
-    ) -> Begun<V, L, E> {
-        let mut finding = pin!(self.find_or_lease(key, near, terms.ask));
+    ) -> Begun<V, E> {
         let Some(after) = terms.hedge else {
-            let (found, held) = finding.await;
-            return Begun::Found { seat, found, held, failed: None };
+            let found = self.find(key, near, terms.ask).await;
+            return Begun::Found { seat, found, failed: None };
         };
-        if let Ok((found, held)) = tokio::time::timeout(after, &mut finding).await {
-            return Begun::Found { seat, found, held, failed: None };
+        // In a task, so that nobody has to wait for it who has a value.
+        let mut finding = tokio::spawn({
+            let (inner, key, tags) = (Arc::clone(self), *key, terms.ask.tags.to_vec());
+            let remote_deadline = terms.ask.remote_deadline;
+            async move { inner.find(&key, near, Ask { tags: &tags, remote_deadline }).await }
+        });
+        // It ends early only with its runtime.
+        let found_or_none = |found: Result<Found<V>, JoinError>| {
+            found.unwrap_or_else(|_| Found::Miss { ticket: self.take_ticket(key), stale: None })
+        };
+        if let Ok(found) = tokio::time::timeout(after, &mut finding).await {
+            return Begun::Found { seat, found: found_or_none(found), failed: None };
         }
         let mut ticket = self.ticket_for_hedge(key, terms.ask);
-        let fetched = match select(finding.as_mut(), fetching).await {
+        let fetched = match select(&mut finding, fetching).await {
             // The one that loses is not polled again here, and begun at most once all the same.
-            Either::Left(((found, held), _)) => {
-                return Begun::Found { seat, found, held, failed: None };
+            Either::Left((found, _)) => {
+                return Begun::Found { seat, found: found_or_none(found), failed: None };
             }
             Either::Right((fetched, _)) => fetched,
         };
@@ -157,8 +175,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let fetched = match fetched {
             Ok(fetched) => fetched,
             Err(error) => {
-                let (found, held) = finding.await;
-                return Begun::Found { seat, found, held, failed: Some(error) };
+                let found = found_or_none(finding.await);
+                return Begun::Found { seat, found, failed: Some(error) };
             }
         };
         self.counters.misses.add_one();
@@ -166,10 +184,16 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let tiers = fetched.options.tiers;
         let (outcome, local, entry) = self.land(&ticket, seat, fetched);
         // Without the remote tier's answer nothing can be stored there.
-        if let (Found::Miss { ticket: found, .. }, _held) = finding.await {
-            ticket.fence = found.fence;
-            let _ = self.publish_remotely(ticket, local, entry, tiers).await;
-        }
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            // Nor what bears other stamps than the tags do: it would only be in the way.
+            if let Ok(Found::Miss { ticket: found, .. }) = finding.await
+                && found.tags == ticket.tags
+            {
+                ticket.fence = found.fence;
+                let _ = inner.publish_remotely(ticket, local, entry, tiers, None).await;
+            }
+        });
         Begun::Landed(outcome)
     }
 
@@ -187,13 +211,14 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         ticket: &Ticket,
         seat: &Seat<Landing<V>>,
         stale: Option<Outcome<V>>,
+        epoch: u64,
         error: E,
     ) -> Result<Outcome<V>, FetchError<E>>
     where
         E: StdError + Send + Sync + 'static,
     {
         if let Some(stale) = stale {
-            return Ok(self.land_on_stale(&ticket.key, seat, stale));
+            return Ok(self.land_on_stale(&ticket.key, seat, stale, epoch));
         }
         let error = Arc::new(error);
         if let Some(negatives) = &self.negatives {
@@ -220,7 +245,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         if matches!(local, Inserted::Stored) {
             self.events.emit(EventKind::Set, &ticket.key);
         }
-        seat.announce(Landing::Value(Outcome { source: Source::Collapsed, ..outcome.clone() }));
+        let shared = Outcome { source: Source::Collapsed, ..outcome.clone() };
+        seat.announce(Landing::Value(shared, ticket.epoch));
         drop(seat); // nobody need wait for the remote tier
         (outcome, local, entry)
     }
@@ -231,9 +257,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         key: &CacheKey,
         seat: &Seat<Landing<V>>,
         stale: Outcome<V>,
+        epoch: u64,
     ) -> Outcome<V> {
         self.pauses.begin(key, self.clock.now(), self.options.stale_retry);
-        seat.announce(Landing::Value(stale.clone()));
+        seat.announce(Landing::Value(stale.clone(), epoch));
         self.serve_stale(key, stale)
     }
 
@@ -242,11 +269,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         key: &CacheKey,
         seat: &Seat<Landing<V>>,
         stale: Option<Outcome<V>>,
+        epoch: u64,
     ) -> Result<Outcome<V>, FetchError<E>> {
         self.counters.misses.add_one();
         self.counters.shed.add_one();
         if let Some(stale) = stale {
-            return Ok(self.land_on_stale(key, seat, stale));
+            return Ok(self.land_on_stale(key, seat, stale, epoch));
         }
         seat.announce(Landing::Shed);
         Err(FetchError::Shed)

@@ -6,11 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{CacheKey, LocalTier, PutFenced};
+use cache_core::{CacheKey, Entry, LocalTier, PutFenced};
 use tokio::time::Instant;
 
+use crate::fence::Ticket;
 use crate::inner::Inner;
+use crate::lead::Until;
 use crate::options::LeaseOptions;
+use crate::outcome::Outcome;
 use crate::read::{Ask, Found, Near};
 use crate::stamps::{Stamp, random};
 
@@ -35,21 +38,22 @@ enum Lease<V: Clone + Send + Sync + 'static, L: LocalTier<V>> {
 }
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
-    /// As [`find`](Self::find); on a miss, where leases are wanted, comes back with the lease or with
-    /// the value that its holder fetched.
-    pub(crate) async fn find_or_lease(
+    /// After a miss, where leases are wanted: comes back with the lease, or with the value that its
+    /// holder fetched. A value that is `due` to be replaced is no such value.
+    pub(crate) async fn lease_or_wait(
         self: &Arc<Self>,
-        key: &CacheKey,
-        near: Near<V>,
+        mut ticket: Ticket,
+        mut stale: Option<Outcome<V>>,
+        due: Option<Entry<V>>,
         ask: Ask<'_>,
+        hard: Until,
     ) -> (Found<V>, Option<Held<V, L>>) {
-        let found = self.find(key, near, ask).await;
-        let Some(LeaseOptions { ttl, wait }) = self.options.lease else { return (found, None) };
-        let (mut ticket, stale) = match found {
-            Found::Miss { ticket, stale } => (ticket, stale),
-            hit @ Found::Hit(_) => return (hit, None),
+        let Some(LeaseOptions { ttl, wait }) = self.options.lease else {
+            return (Found::Miss { ticket, stale }, None);
         };
+        let key = &ticket.key.clone();
         let until = Instant::now() + wait;
+        let until = hard.map_or(until, |(_, hard)| until.min(hard));
         let mut pause = FIRST_LOOK;
         // Without a fence the remote tier did not answer, and has no leases to give.
         while ticket.fence.is_some() && Instant::now() < until {
@@ -59,15 +63,18 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                     return (Found::Hit(stale), None); // they see to a fresh one
                 }
                 self.counters.lease_waits.add_one();
-                tokio::time::sleep(pause.min(until - Instant::now())).await;
+                tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
                 pause = (2 * pause).min(LONGEST_PAUSE);
             }
             // The holder before may have stored its value since we looked.
-            match (self.find(key, Near::Nothing, ask).await, lease) {
+            let near = due.clone().map_or_else(|| self.near(key), Near::Due);
+            match (self.find(key, near, ask).await, lease) {
                 (hit @ Found::Hit(_), _) => return (hit, None),
                 (miss, Lease::Ours(held)) => return (miss, Some(held)),
                 (miss, Lease::Unknown) => return (miss, None),
-                (Found::Miss { ticket: later, .. }, Lease::Theirs) => ticket = later,
+                (Found::Miss { ticket: later, stale: left }, Lease::Theirs) => {
+                    (ticket, stale) = (later, left);
+                }
             }
         }
         (Found::Miss { ticket, stale }, None)

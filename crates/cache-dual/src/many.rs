@@ -6,7 +6,7 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use cache_core::{BuildKeyHasher, CacheKey, LocalTier, Lookup, Tag};
+use cache_core::{BuildKeyHasher, CacheKey, LocalTier, Lookup};
 use futures_util::future::join_all;
 
 use crate::error::FetchError;
@@ -17,8 +17,7 @@ use crate::flight::{Heard, Role, Seat};
 use crate::inner::Inner;
 use crate::negative::AnyError;
 use crate::outcome::{Fetched, Outcome, Tiers};
-use crate::read::{Ask, Found, Near};
-use crate::stamps::Stamps;
+use crate::read::{Found, Near};
 
 type ByKey<T> = HashMap<CacheKey, T, BuildKeyHasher>;
 
@@ -40,22 +39,14 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             .filter(|(_, near)| !matches!(near, Near::Fresh(_)))
             .map(|(key, _)| *key)
             .collect();
-        let mut answers = self.ask_remote_for(&missing.into_iter().collect::<Vec<_>>()).await;
+        let answers = self.ask_remote_for(&missing.into_iter().collect::<Vec<_>>()).await;
         let mut found = Vec::with_capacity(keys.len());
+        let mut seen = HashSet::with_hasher(BuildKeyHasher);
         for ((key, near), mut ticket) in keys.iter().zip(near).zip(tickets) {
             ticket.tags = self.borne(&[]);
-            let answer = match &mut answers {
-                // A duplicate finds what the first of its kind brought into memory.
-                Some(answers) if !matches!(near, Near::Fresh(_)) => {
-                    if let Some(answer) = answers.remove(key) {
-                        Some(answer)
-                    } else {
-                        found.push(self.find(key, self.near(key), Ask::default()).await);
-                        continue;
-                    }
-                }
-                _ => None,
-            };
+            let answer = answers.as_ref().and_then(|answers| answers.get(key).cloned());
+            // A duplicate finds what the first of its kind brought into memory.
+            let near = if seen.insert(*key) { near } else { self.near(key) };
             found.push(self.weigh_up(ticket, near, answer).await);
         }
         found
@@ -63,18 +54,17 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
 
     /// The remote tier's answers; `None` if it gave none.
     async fn ask_remote_for(&self, keys: &[CacheKey]) -> Option<ByKey<Lookup>> {
-        let l2 = self.l2.as_ref()?;
+        let l2 = self.l2.as_ref().filter(|_| self.caches())?;
         if keys.is_empty() {
             return None;
         }
-        let epoch = self.epochs.now();
-        let unsure: Vec<Tag> = self.scoped(&[]).filter(|tag| !self.is_sure(tag)).collect();
+        let unsure = self.unsure(self.scoped(&[]));
         let all: Vec<CacheKey> =
-            keys.iter().copied().chain(unsure.iter().map(Stamps::key)).collect();
+            keys.iter().copied().chain(unsure.iter().map(|question| question.key)).collect();
         let mut lookups = l2.get_many(&all, None).await?.into_iter();
         let answers = keys.iter().copied().zip(lookups.by_ref()).collect();
-        for (tag, found) in unsure.iter().zip(lookups) {
-            self.learn(l2, *tag, found, epoch).await;
+        for (question, found) in unsure.into_iter().zip(lookups) {
+            self.learn(l2, question, found).await;
         }
         Some(answers)
     }
@@ -169,11 +159,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     {
         let keys: Vec<CacheKey> = seats.iter().map(|(key, _)| *key).collect();
         let mut led = Vec::new();
+        let epoch = self.epochs.now();
         for ((key, seat), found) in seats.into_iter().zip(self.find_many(&keys).await) {
             match found {
                 Found::Hit(outcome) => {
                     self.count_hit(&key, outcome.source);
-                    seat.announce(Landing::Value(outcome.clone()));
+                    seat.announce(Landing::Value(outcome.clone(), epoch));
                     done.insert(key, Some(outcome));
                 }
                 Found::Miss { ticket, stale } => {
@@ -217,7 +208,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             };
             let (outcome, local, entry) = self.land(&ticket, seat, Fetched::new(value));
             done.insert(key, Some(outcome));
-            stores.push(self.publish_remotely(ticket, local, entry, Tiers::All));
+            stores.push(self.publish_remotely(ticket, local, entry, Tiers::All, None));
         }
         let _counted = join_all(stores).await;
         Ok(())
@@ -234,7 +225,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let mut result = Ok(());
         for Led { seat, ticket, stale } in led {
             if let Some(stale) = stale {
-                done.insert(ticket.key, Some(self.land_on_stale(&ticket.key, &seat, stale)));
+                done.insert(
+                    ticket.key,
+                    Some(self.land_on_stale(&ticket.key, &seat, stale, ticket.epoch)),
+                );
             } else {
                 seat.announce(landing.clone());
                 result = Err(error.clone());

@@ -129,7 +129,8 @@ pub enum WriteMode {
     #[default]
     Through,
     /// They do not: writes are queued and made in the background, in order for each key. Removals
-    /// are never queued.
+    /// are never queued. Until a write is made, others' writes and removals come before it, and the
+    /// remote tier has what was there; what cannot be written is removed there instead.
     Queued {
         /// How many may wait; those beyond are dropped and counted.
         capacity: usize,

@@ -86,7 +86,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// Does in memory what another instance says that it did.
-    fn heed(&self, message: Invalidation) {
+    fn heed(self: &Arc<Self>, message: Invalidation) {
         match message {
             Invalidation::Gap => {
                 self.counters.bus_gaps.increment(1);
@@ -98,12 +98,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 self.events.emit(EventKind::Delete, &key);
             }
             Invalidation::Tag(tag) if tag == self.stamps.root() => {
-                self.stamps.forget(&tag, &self.epochs);
+                self.changed_elsewhere(tag);
                 self.forget_all();
                 self.events.tell(&Event::Clear);
             }
             Invalidation::Tag(tag) => {
-                self.stamps.forget(&tag, &self.epochs);
+                self.changed_elsewhere(tag);
                 self.tagged.detach_all();
                 self.events.tell(&Event::Invalidate { tag });
             }
@@ -113,13 +113,25 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         self.counters.bus_messages.increment(1);
     }
 
+    fn changed_elsewhere(self: &Arc<Self>, tag: Tag) {
+        // A stamp of our own that is not in the remote tier yet would be believed, and would take the
+        // place of the other's there. What it was given to until now is no longer true.
+        if self.repairs.owed_stamp(&tag).is_some() {
+            self.restamp(tag);
+        } else {
+            self.stamps.forget(&tag, &self.epochs);
+        }
+    }
+
     /// Something may have been missed. Whatever is in memory has to be confirmed by the remote tier
     /// before it is served again, one entry at a time, as it is asked for.
+    ///
+    /// What is being fetched is stored all the same: doubtful in memory, and under its fence in the remote
+    /// tier. Only that nobody who comes later joins it.
     fn doubt_all(&self) {
         if self.l2.is_none() {
             return self.forget_all();
         }
-        self.fences.raise_all();
         self.epochs.suspect();
         self.flights.detach_all();
         self.tagged.detach_all();

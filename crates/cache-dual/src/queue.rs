@@ -1,5 +1,6 @@
 //! [`Queue`]: writes to the remote tier that no caller waits for.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::fence::{Ticket, Token};
 use crate::inner::Inner;
+use crate::repairs::Debt;
 
 /// Keys share lanes; each lane makes one write at a time, in order.
 const LANES: usize = 8;
@@ -24,9 +26,15 @@ pub(crate) struct Queue<V> {
 /// A write that is to be made unless its key is invalidated before.
 pub(crate) enum Write<V> {
     /// Of what was fetched: not over what another process stored meanwhile.
-    Fetched(Ticket, Entry<V>),
+    Fetched(Ticket, Entry<V>, Lease),
     /// Of what the caller gave: over anything.
-    Given(CacheKey, Token, Entry<V>),
+    Given {
+        key: CacheKey,
+        token: Token,
+        entry: Entry<V>,
+        /// Whether memory has it too.
+        in_memory: bool,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -37,8 +45,15 @@ struct Backlog {
     drained: Notify,
 }
 
-/// One of those that wait, until it is dropped: made, or gone with its runtime.
-struct Waiting(Arc<Backlog>);
+/// One of those that wait, until it is dropped.
+struct Waiting {
+    backlog: Arc<Backlog>,
+    /// What is to be done if it is dropped before it was made, as with its runtime.
+    lost: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+/// Given back once the write is made.
+type Lease = Option<Box<dyn Any + Send + Sync>>;
 
 type Job<V> = (Write<V>, Waiting);
 
@@ -52,8 +67,16 @@ enum Lanes<V> {
 impl<V> Write<V> {
     fn key(&self) -> &CacheKey {
         match self {
-            Self::Fetched(ticket, _) => &ticket.key,
-            Self::Given(key, ..) => key,
+            Self::Fetched(ticket, ..) => &ticket.key,
+            Self::Given { key, .. } => key,
+        }
+    }
+
+    /// Whether the remote tier may have an older value.
+    fn replaces(&self) -> bool {
+        match self {
+            Self::Fetched(ticket, ..) => ticket.replaces,
+            Self::Given { .. } => true,
         }
     }
 }
@@ -62,14 +85,17 @@ impl Backlog {
     fn enter(self: &Arc<Self>, capacity: usize) -> Option<Waiting> {
         let one_more = |waiting| (waiting < capacity).then_some(waiting + 1);
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
-        Some(Waiting(Arc::clone(self)))
+        Some(Waiting { backlog: Arc::clone(self), lost: None })
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if self.0.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.drained.notify_waiters();
+        if let Some(lost) = self.lost.take() {
+            lost();
+        }
+        if self.backlog.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.backlog.drained.notify_waiters();
         }
     }
 }
@@ -104,10 +130,16 @@ impl<V> Queue<V> {
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     /// Has a write made later. If there is no room for it, it is dropped and counted.
     pub(crate) fn enqueue(self: &Arc<Self>, queue: &Queue<V>, write: Write<V>) {
-        let Some(waiting) = queue.backlog.enter(queue.capacity) else {
-            self.counters.queue_dropped.add_one();
-            return;
+        let (key, replaces) = (*write.key(), write.replaces());
+        let Some(mut waiting) = queue.backlog.enter(queue.capacity) else {
+            return self.lose(&key, replaces);
         };
+        let owner = Arc::downgrade(self);
+        waiting.lost = Some(Box::new(move || {
+            if let Some(inner) = owner.upgrade() {
+                inner.lose(&key, replaces);
+            }
+        }));
         #[allow(clippy::cast_possible_truncation, reason = "the low bits are all that is wanted")]
         let lane = write.key().prefix() as usize % LANES;
         self.counters.queued.set(queue.len());
@@ -125,7 +157,14 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             }
             *lanes = Lanes::Idle;
         }
+    }
+
+    /// A queued write will not be made: what it was to replace is not to stay.
+    fn lose(self: &Arc<Self>, key: &CacheKey, replaces: bool) {
         self.counters.queue_dropped.add_one();
+        if replaces {
+            self.owe_write(key, Debt { to_remote: true, to_bus: self.peers.is_some() });
+        }
     }
 
     /// Starts a lane. It holds the cache only while it writes.
@@ -133,9 +172,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let (sender, mut jobs) = mpsc::unbounded_channel::<Job<V>>();
         let owner = Arc::downgrade(self);
         tokio::spawn(async move {
-            while let Some((write, waiting)) = jobs.recv().await {
+            while let Some((write, mut waiting)) = jobs.recv().await {
                 let Some(inner) = owner.upgrade() else { return };
                 inner.make(write).await;
+                waiting.lost = None;
                 drop(waiting);
                 inner.counters.queued.set(inner.queue.as_ref().map_or(0, Queue::len));
             }
@@ -146,17 +186,26 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     async fn make(self: &Arc<Self>, write: Write<V>) {
         let _turn = self.writers.turn(write.key()).await;
         match write {
-            Write::Fetched(ticket, entry) => {
+            Write::Fetched(ticket, entry, _lease) => {
                 let _counted = self.store_remotely(&ticket, entry).await;
             }
-            Write::Given(key, token, entry) if self.fences.holds(&key, token) => {
+            Write::Given { key, token, entry, in_memory } => {
                 let stored_at = entry.stored_at;
-                self.give(&key, entry).await;
+                if self.fences.holds(&key, token) {
+                    self.give(&key, entry).await;
+                }
+                // Before, or while it was written.
+                if !self.fences.holds(&key, token) {
+                    // Invalidated, or only a key that shares its fence. What is there is older.
+                    self.counters.fenced.add_one();
+                    self.withhold(&key).await;
+                }
                 // What was read from the remote tier before, and copied into memory since.
                 self.stores.raise(&key);
-                self.l1.remove_if(&key, |entry| entry.stored_at < stored_at);
+                self.l1.remove_if(&key, |entry| {
+                    entry.stored_at < stored_at || (!in_memory && entry.stored_at == stored_at)
+                });
             }
-            Write::Given(..) => self.counters.fenced.add_one(),
         }
     }
 }

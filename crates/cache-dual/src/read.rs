@@ -14,7 +14,7 @@ use crate::fence::Ticket;
 use crate::inner::Inner;
 use crate::outcome::{self as found, Freshness, Outcome, Source};
 use crate::remote::Remote;
-use crate::stamps::{STAMP_TTL, Stamps, Verdict, random};
+use crate::stamps::{Question, STAMP_TTL, Verdict, random};
 
 /// What a lookup is given beside its key.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +58,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         }
     }
 
+    /// The same, with an epoch in which it was so.
+    pub(crate) fn sight(&self, key: &CacheKey) -> (Near<V>, u64) {
+        let epoch = self.epochs.now();
+        (self.near(key), epoch)
+    }
+
     #[inline]
     fn by_freshness(&self, entry: Entry<V>) -> Near<V> {
         // Expired entries are absent, so those without a grace time are fresh.
@@ -83,7 +89,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         };
         match verdict {
             Verdict::Holds => {
-                let holds = || self.fences.holds(key, token) && self.stores.holds(key, stored);
+                let holds = || {
+                    self.caches() && self.fences.holds(key, token) && self.stores.holds(key, stored)
+                };
                 let _ = self.l1.insert_if(*key, entry.clone().with_epoch(epoch), holds);
                 self.by_freshness(entry)
             }
@@ -108,7 +116,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) async fn find(&self, key: &CacheKey, near: Near<V>, ask: Ask<'_>) -> Found<V> {
         let mut ticket = self.take_ticket(key);
         let answer = match &self.l2 {
-            Some(l2) if !matches!(near, Near::Fresh(_)) => self.ask_remote(l2, &ticket, ask).await,
+            Some(l2) if self.caches() && !matches!(near, Near::Fresh(_)) => {
+                self.ask_remote(l2, &ticket, ask).await
+            }
             _ => None,
         };
         ticket.tags = self.borne(ask.tags);
@@ -150,7 +160,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let is_owed = self.repairs.owes_key(&key);
         ticket.fence = (!is_owed).then_some(fence);
         let stored = match entry.filter(|_| !is_owed).and_then(|entry| l2.open(&key, entry)) {
-            Some(entry) => self.checked(l2, entry, ticket.epoch).await,
+            Some(entry) => self.checked(l2, entry).await,
             None => None,
         };
         let Some(mut entry) = stored else {
@@ -181,16 +191,16 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     /// Reads the key of `ticket`, and along with it the stamps that are not known well enough. `None`
     /// if the remote tier did not answer.
     async fn ask_remote(&self, l2: &Remote<V>, ticket: &Ticket, ask: Ask<'_>) -> Option<Lookup> {
-        let unsure: Vec<Tag> = self.scoped(ask.tags).filter(|tag| !self.is_sure(tag)).collect();
+        let unsure = self.unsure(self.scoped(ask.tags));
         if unsure.is_empty() {
             return l2.get(&ticket.key, ask.remote_deadline).await;
         }
         let keys: Vec<CacheKey> =
-            std::iter::once(ticket.key).chain(unsure.iter().map(Stamps::key)).collect();
+            std::iter::once(ticket.key).chain(unsure.iter().map(|question| question.key)).collect();
         let mut lookups = l2.get_many(&keys, ask.remote_deadline).await?.into_iter();
         let lookup = lookups.next()?;
-        for (tag, found) in unsure.iter().zip(lookups) {
-            self.learn(l2, *tag, found, ticket.epoch).await;
+        for (question, found) in unsure.into_iter().zip(lookups) {
+            self.learn(l2, question, found).await;
         }
         Some(lookup)
     }
@@ -202,14 +212,14 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         if let Near::Fresh(entry) = near {
             return Some(entry.remaining(now));
         }
-        let l2 = self.l2.as_ref()?;
+        let l2 = self.l2.as_ref().filter(|_| self.caches())?;
         let ticket = self.take_ticket(key);
         let lookup = self.ask_remote(l2, &ticket, Ask::default()).await;
         let entry = match lookup {
             Some(lookup) if !self.repairs.owes_key(key) => l2.open(key, lookup.entry?)?,
             _ => return None,
         };
-        let entry = self.checked(l2, entry, ticket.epoch).await?;
+        let entry = self.checked(l2, entry).await?;
         entry.is_fresh(now).then(|| entry.remaining(now))
     }
 
@@ -254,34 +264,37 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
 
     /// Asks the remote tier for the stamps of the root and `tags` that are not known well enough.
     /// False if it did not answer.
-    pub(crate) async fn resolve(&self, tags: &[Tag], epoch: u64) -> bool {
+    pub(crate) async fn resolve(&self, tags: &[Tag]) -> bool {
         let Some(l2) = &self.l2 else { return true };
-        let unsure: Vec<Tag> = self.scoped(tags).filter(|tag| !self.is_sure(tag)).collect();
-        self.learn_all(l2, &unsure, epoch).await
+        self.learn_all(l2, self.unsure(self.scoped(tags))).await
     }
 
-    async fn learn_all(&self, l2: &Remote<V>, unsure: &[Tag], epoch: u64) -> bool {
+    /// Questions about those tags whose stamps are not known well enough.
+    pub(crate) fn unsure(&self, tags: impl Iterator<Item = Tag>) -> Vec<Question> {
+        let unsure = tags.filter(|tag| !self.is_sure(tag));
+        unsure.map(|tag| self.stamps.question(tag, &self.epochs)).collect()
+    }
+
+    async fn learn_all(&self, l2: &Remote<V>, unsure: Vec<Question>) -> bool {
         if unsure.is_empty() {
             return true;
         }
-        let keys: Vec<CacheKey> = unsure.iter().map(Stamps::key).collect();
+        let keys: Vec<CacheKey> = unsure.iter().map(|question| question.key).collect();
         let Some(lookups) = l2.get_many(&keys, None).await else { return false };
-        for (tag, found) in unsure.iter().zip(lookups) {
-            self.learn(l2, *tag, found, epoch).await;
+        for (question, found) in unsure.into_iter().zip(lookups) {
+            self.learn(l2, question, found).await;
         }
         true
     }
 
     /// `entry` as memory is to have it, if all its tags hold.
-    async fn checked(&self, l2: &Remote<V>, entry: Entry<V>, epoch: u64) -> Option<Entry<V>> {
+    async fn checked(&self, l2: &Remote<V>, entry: Entry<V>) -> Option<Entry<V>> {
         let tags = entry.tags.as_slice();
         // What has no root was not stored by a cache like this, and could never be cleared.
         if tags.first().is_none_or(|first| first.tag != self.stamps.root()) {
             return None;
         }
-        let unsure: Vec<Tag> =
-            tags.iter().map(|borne| borne.tag).filter(|tag| !self.is_sure(tag)).collect();
-        self.learn_all(l2, &unsure, epoch).await;
+        self.learn_all(l2, self.unsure(tags.iter().map(|borne| borne.tag))).await;
         if self.verdict(tags) != Verdict::Holds {
             self.counters.invalidated.add_one();
             return None;
@@ -291,27 +304,34 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
 
     /// What the remote tier said of a tag. If it knew nothing, it is told what the tag bears from now
     /// on: no stamp is ever taken for granted, since a record of one may have been evicted.
-    pub(crate) async fn learn(&self, l2: &Remote<V>, tag: Tag, found: Lookup, epoch: u64) {
-        let key = Stamps::key(&tag);
-        let mut found = Some(found);
-        while let Some(Lookup { entry, fence }) = found.take() {
+    pub(crate) async fn learn(&self, l2: &Remote<V>, question: Question, found: Lookup) {
+        let Question { tag, key, .. } = question;
+        let mut asked = Some((question, found));
+        // Again if the tag changed meanwhile, here or elsewhere; not for ever.
+        for _ in 0..4 {
+            let Some((question, Lookup { entry, fence })) = asked.take() else { return };
             let stamp = entry.and_then(|entry| entry.value.bytes.as_ref().try_into().ok());
-            let stamp = if let Some(stamp) = stamp {
+            let stamp = if stamp.is_some() {
                 stamp
             } else {
                 // One that was confirmed before may have been changed by others since, and lost with
                 // their change; one that nobody else knows cannot.
                 let stamp = self.stamps.unconfirmed(&tag).unwrap_or_else(random);
                 match l2.put_note(&key, &stamp, STAMP_TTL, Some(fence)).await {
-                    Ok(PutFenced::Stored) => stamp,
-                    Ok(PutFenced::Superseded) => {
-                        found = l2.get(&key, None).await.filter(|found| found.entry.is_some());
-                        continue;
-                    }
+                    Ok(PutFenced::Stored) => Some(stamp),
+                    Ok(PutFenced::Superseded) => None,
                     Err(_) => return,
                 }
             };
-            self.stamps.learn(tag, stamp, self.clock.now(), epoch, &self.epochs);
+            let now = self.clock.now();
+            if stamp.is_some_and(|stamp| self.stamps.learn(&question, stamp, now)) {
+                return;
+            }
+            if self.is_sure(&tag) {
+                return;
+            }
+            let question = self.stamps.question(tag, &self.epochs);
+            asked = l2.get(&key, None).await.map(|found| (question, found));
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) enum Owing {
     Noted,
     /// The caller has to start the one who sees to it.
     First,
-    /// There are too many: everything has to be invalidated.
+    /// There are too many: everything has to be invalidated. Nobody was asked to see to this one.
     TooMany,
 }
 
@@ -82,15 +82,34 @@ impl Repairs {
         })
     }
 
-    /// What is owed about `tag` now, if it still bears `stamp`.
-    pub(crate) fn settle_tag(&self, tag: Tag, stamp: Stamp, debt: Debt) -> Owing {
+    /// From now on this is owed about `tag`, whatever was before.
+    pub(crate) fn note_tag(&self, tag: Tag, stamp: Stamp, debt: Debt) -> Owing {
         self.change(|owed| {
-            if !debt.is_none() {
-                owed.tags.insert(tag, (stamp, debt));
-            } else if owed.tags.get(&tag).is_some_and(|(now, _)| *now == stamp) {
-                owed.tags.remove(&tag);
+            owed.tags.insert(tag, (stamp, debt));
+        })
+    }
+
+    /// What is left of the debt about `tag`, unless it is about another stamp by now.
+    pub(crate) fn settle_tag(&self, tag: Tag, stamp: Stamp, left: Debt) -> Owing {
+        self.change(|owed| {
+            if owed.tags.get(&tag).is_some_and(|(now, _)| *now == stamp) {
+                if left.is_none() {
+                    owed.tags.remove(&tag);
+                } else {
+                    owed.tags.insert(tag, (stamp, left));
+                }
             }
         })
+    }
+
+    /// What is owed about `tag` now.
+    pub(crate) fn tag_debt(&self, tag: &Tag) -> Option<(Stamp, Debt)> {
+        self.owed.lock().tags.get(tag).copied()
+    }
+
+    /// What is owed about `key` now.
+    pub(crate) fn key_debt(&self, key: &CacheKey) -> Option<Debt> {
+        self.owed.lock().keys.get(key).copied()
     }
 
     fn change(&self, change: impl FnOnce(&mut Owed)) -> Owing {
@@ -101,46 +120,38 @@ impl Repairs {
         if count == 0 {
             return Owing::Noted;
         }
-        let has_payer = std::mem::replace(&mut owed.is_paid, true);
         if count > MOST {
             Owing::TooMany
-        } else if has_payer {
+        } else if std::mem::replace(&mut owed.is_paid, true) {
             Owing::Noted
         } else {
             Owing::First
         }
     }
 
-    /// Everything owed about single keys and tags is forgotten: that of the root says it all.
-    pub(crate) fn forget_all_but(&self, root: Tag, stamp: Stamp, debt: Debt) {
-        let mut owed = self.owed.lock();
-        owed.keys.clear();
-        owed.tags.clear();
-        owed.tags.insert(root, (stamp, debt));
-        self.count.store(1, Ordering::Release);
+    /// From now on this is owed about the root, which says all about keys and other tags.
+    pub(crate) fn note_root(&self, root: Tag, stamp: Stamp, debt: Debt) -> Owing {
+        self.change(|owed| {
+            owed.keys.clear();
+            owed.tags.clear();
+            owed.tags.insert(root, (stamp, debt));
+        })
     }
 
-    /// Whether another can be noted one by one.
+    /// Whether another can be noted one by one that need not be. The rest of the room is kept for
+    /// those that must.
     pub(crate) fn has_room(&self) -> bool {
-        self.len() < MOST
+        self.len() < MOST / 2
     }
 
-    /// Whether anything is owed about `key`.
-    pub(crate) fn owes(&self, key: &CacheKey) -> bool {
-        self.owed.lock().keys.contains_key(key)
-    }
-
-    /// Everything owed now; `None`, and the payer may go, if that is nothing.
-    #[allow(clippy::type_complexity, reason = "two lists")]
-    pub(crate) fn bill(&self) -> Option<(Vec<(CacheKey, Debt)>, Vec<(Tag, Stamp, Debt)>)> {
+    /// Whose debts there are; `None`, and the payer may go, if there are none.
+    pub(crate) fn bill(&self) -> Option<(Vec<CacheKey>, Vec<Tag>)> {
         let mut owed = self.owed.lock();
         if owed.keys.is_empty() && owed.tags.is_empty() {
             owed.is_paid = false;
             return None;
         }
-        let keys = owed.keys.iter().map(|(key, debt)| (*key, *debt)).collect();
-        let tags = owed.tags.iter().map(|(tag, (stamp, debt))| (*tag, *stamp, *debt)).collect();
-        Some((keys, tags))
+        Some((owed.keys.keys().copied().collect(), owed.tags.keys().copied().collect()))
     }
 
     /// The payer has gone with its runtime; the next debt starts another.

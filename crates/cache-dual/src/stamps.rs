@@ -7,10 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{CacheKey, Clock, Tag, TagStamp, Timestamp};
+use cache_core::{CacheKey, Clock, Inserted, Tag, TagStamp, Timestamp};
 use cache_memory::{MemoryCache, Policy};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::epochs::Epochs;
+use crate::fence::{Fences, Token};
 
 /// How long the remote tier keeps a stamp. An entry that lives longer ends with the stamps of its tags:
 /// a tag without one is given another.
@@ -24,7 +26,10 @@ pub(crate) struct Stamps {
     namespace: [u8; 32],
     root: Tag,
     known: MemoryCache<Tag, Known>,
+    /// Generations of tags, raised by whatever makes what is being asked about them worthless.
+    changes: Fences,
     recheck: Duration,
+    changing: Mutex<()>,
 }
 
 /// What is known of a tag.
@@ -33,6 +38,16 @@ struct Known {
     stamp: Stamp,
     /// When, and in which epoch, the remote tier last said so; `None` if only this process knows.
     confirmed: Option<(Timestamp, u64)>,
+}
+
+/// What the remote tier is asked about one tag.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question {
+    pub(crate) tag: Tag,
+    /// Where its stamp is kept.
+    pub(crate) key: CacheKey,
+    token: Token,
+    epoch: u64,
 }
 
 /// What the stamps of an entry say about it.
@@ -59,7 +74,8 @@ impl Stamps {
             .build()
             .expect("the capacity was checked");
         let root = scoped(&namespace, &[]);
-        Self { namespace, root, known, recheck }
+        let (changes, changing) = (Fences::new(), Mutex::new(()));
+        Self { namespace, root, known, changes, recheck, changing }
     }
 
     /// The tag that every entry of the namespace has.
@@ -109,25 +125,39 @@ impl Stamps {
         self.known.get_or_insert_with(borne.tag, made).stamp == borne.stamp
     }
 
-    /// What the remote tier says that `tag` bears. Not believed if anything was invalidated since
-    /// `epoch`, when it was asked.
-    pub(crate) fn learn(&self, tag: Tag, stamp: Stamp, at: Timestamp, epoch: u64, epochs: &Epochs) {
+    /// A question about a tag that is yet to be asked: whatever changes here from now on, the answer is
+    /// not believed.
+    pub(crate) fn question(&self, tag: Tag, epochs: &Epochs) -> Question {
+        let key = Self::key(&tag);
+        Question { tag, key, token: self.changes.token(&key), epoch: epochs.now() }
+    }
+
+    /// Takes it that a tag bears what the remote tier said; false if it changed here meanwhile.
+    pub(crate) fn learn(&self, question: &Question, stamp: Stamp, at: Timestamp) -> bool {
+        let Question { tag, key, token, epoch } = *question;
         let known = Known { stamp, confirmed: Some((at, epoch)) };
-        let _ = self.known.insert_if(tag, known, || epochs.now() == epoch);
+        let learnt = self.known.insert_if(tag, known, || self.changes.holds(&key, token));
+        learnt != Inserted::Declined
+    }
+
+    /// To be held while a new stamp is both noted as owed and given: of two that are given at the same
+    /// time, the same has to be the later one for both.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock()
     }
 
     /// Gives `tag` a new stamp, here.
-    pub(crate) fn change(&self, tag: Tag, epochs: &Epochs) -> Stamp {
-        let stamp = random();
+    pub(crate) fn change(&self, tag: Tag, stamp: Stamp, epochs: &Epochs) {
         epochs.raise();
+        self.changes.raise(&Self::key(&tag));
         let _ = self.known.insert(tag, Known { stamp, confirmed: None });
         epochs.raise();
-        stamp
     }
 
     /// Another process changed `tag`.
     pub(crate) fn forget(&self, tag: &Tag, epochs: &Epochs) {
         epochs.raise();
+        self.changes.raise(&Self::key(tag));
         self.known.remove(tag);
         epochs.raise();
     }

@@ -10,7 +10,6 @@ use crate::forget::Forget;
 use crate::inner::Inner;
 use crate::outcome::{Fulfilled, InsertOptions, Tiers};
 use crate::queue::Write;
-use crate::repairs::Debt;
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) async fn insert(
@@ -24,7 +23,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             return Inserted::Declined;
         }
         let epoch = self.epochs.now();
-        let is_remote_up = self.resolve(tags, epoch).await;
+        let is_remote_up = self.resolve(tags).await;
         let entry = self.entry(value, options, self.borne(tags));
         let turn = self.writers.turn(key).await;
         let mut forget = Forget::begin(self, std::slice::from_ref(key));
@@ -54,7 +53,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         };
         drop(turn);
         if let Some(queue) = queue {
-            self.enqueue(queue, Write::Given(*key, token, entry));
+            let in_memory = options.tiers == Tiers::All;
+            self.enqueue(queue, Write::Given { key: *key, token, entry, in_memory });
         }
         self.report();
         if inserted == Inserted::Stored {
@@ -73,7 +73,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// Sees to it that the remote tier has no other value of a key that is to be in memory only.
-    async fn withhold(self: &Arc<Self>, key: &CacheKey) {
+    pub(crate) async fn withhold(self: &Arc<Self>, key: &CacheKey) {
         let removed = match &self.l2 {
             Some(l2) => l2.remove(key).await.is_ok(),
             None => true,
@@ -82,9 +82,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// What the remote tier did not take must not leave an older value there.
-    async fn tell_and_owe(self: &Arc<Self>, key: &CacheKey, is_done: bool) {
+    pub(crate) async fn tell_and_owe(self: &Arc<Self>, key: &CacheKey, is_done: bool) {
         let told = self.tell_key(key).await;
-        self.owe_write(key, Debt { to_remote: !is_done, to_bus: told.is_err() });
+        self.owe_write(key, self.left(is_done, told.is_ok()));
     }
 
     /// Stores what was fetched with a ticket.
@@ -96,7 +96,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     ) -> Fulfilled {
         let entry = self.entry(value, options, ticket.tags.clone());
         let (key, local) = (ticket.key, self.publish_fetched(&ticket, &entry, options.tiers));
-        let fulfilled = self.publish_remotely(ticket, local, entry, options.tiers).await;
+        let fulfilled = self.publish_remotely(ticket, local, entry, options.tiers, None).await;
         if fulfilled == Fulfilled::Stored {
             self.events.emit(EventKind::Set, &key);
         }
@@ -107,7 +107,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     pub(crate) async fn ticket(&self, key: &CacheKey, tags: &[Tag]) -> Ticket {
         let mut ticket = self.take_ticket(key);
         ticket.replaces = true;
-        let is_remote_up = self.resolve(tags, ticket.epoch).await;
+        let is_remote_up = self.resolve(tags).await;
         ticket.tags = self.borne(tags);
         let may_store = is_remote_up && !self.repairs.owes_key(key);
         if let Some(l2) = self.l2.as_ref().filter(|_| may_store) {

@@ -248,7 +248,9 @@ async fn two_writers() {
         let world = World::new();
         let cache = cache(&world, |_| ());
         let k = key("k");
-        let write = async |value: &str| drop(cache.insert(k, bytes(value), PLAIN).await);
+        let write = async |value: &str| {
+            let _ = cache.insert(k, bytes(value), PLAIN).await;
+        };
         schedule.drive(vec![Box::pin(write("a")), Box::pin(write("b"))]).await;
         let near = cache.peek(&k).map(|hit| hit.value);
         let far = world.remote.get(&k).await.expect("it is up").entry.expect("it is stored");

@@ -29,7 +29,7 @@ use testbed::redis::{
 const BUDGET: Duration = Duration::from_millis(100);
 /// A busy machine wakes tasks late, ours among them.
 const LATE: Duration = Duration::from_millis(400);
-const LASTS: Duration = Duration::from_millis(1_000);
+const LASTS: Duration = Duration::from_secs(1);
 const CALLERS: usize = 8;
 const KEYS: usize = 64;
 

@@ -71,7 +71,7 @@ async fn write(cache: DualCache<Bytes>, origin: Arc<Origin>, first: usize, stop:
         if number % 3 == first {
             origin.0[number].0.fetch_add(1, Ordering::SeqCst);
             loop {
-                let told = if number % 2 == 0 {
+                let told = if number.is_multiple_of(2) {
                     cache.remove_tag(&tag(number)).await
                 } else {
                     cache.remove(&name(number)).await.map(drop)
@@ -99,7 +99,7 @@ async fn read(
     while !stop.load(Ordering::SeqCst) {
         number = (number + 7) % KEYS;
         let tags = [tag(number)];
-        let tags = if number % 2 == 0 { &tags[..] } else { &[] };
+        let tags = if number.is_multiple_of(2) { &tags[..] } else { &[] };
         let fetch = || async {
             let version = origin.version(number);
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -114,7 +114,7 @@ async fn read(
         let allowed = allowed_before.max(*allowed.lock());
         assert!(stale_for <= allowed, "{stale_for:?} stale, {allowed:?} allowed");
         reads += 1;
-        if reads % 16 == 0 {
+        if u64::is_multiple_of(reads, 16) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -1,4 +1,5 @@
 //! Past their fresh time values are there for when the origin fails or takes its time.
+#![allow(clippy::unwrap_used, reason = "what a test's helper unwraps is what it expects")]
 
 mod common;
 

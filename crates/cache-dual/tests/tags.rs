@@ -292,3 +292,24 @@ async fn new_tags_are_agreed_on() {
         }
     }
 }
+
+/// Steady invalidation of some tags does not keep others from being read from the remote tier, nor does
+/// listening that begins in the middle of the first lookup.
+#[tokio::test]
+async fn lookups_are_not_disturbed_by_other_tags() {
+    let world = World::new();
+    put(&world.process().cache, "a", &[model()]).await;
+    let reader = world.process().cache;
+    let busy = async {
+        for n in 0..200_u32 {
+            reader.remove_tag(&Tag::named(&format!("other {n}"))).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let reading = async {
+        tokio::task::yield_now().await;
+        has(&reader, "a").await
+    };
+    let ((), found) = tokio::join!(busy, reading);
+    assert!(found);
+}

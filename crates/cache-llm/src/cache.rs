@@ -12,11 +12,13 @@ use cache_key::{EndpointKind, KeyScope, Request};
 
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
-use crate::plan::Plan;
+use crate::plan::{Plan, flights};
+use crate::replay::ReplayOptions;
 use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, Reply, Storage};
 use crate::request::{Bypass, PolicyError, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
 use crate::streamed::Announced;
+use crate::view::{View, view};
 
 /// Answers requests from a cache, or from the provider and into the cache.
 ///
@@ -30,6 +32,7 @@ pub(crate) struct Inner<H, E> {
     pub(crate) dual: DualCache<Bytes>,
     pub(crate) requests: RequestPolicy,
     pub(crate) responses: Arc<ResponsePolicy>,
+    pub(crate) replay: ReplayOptions,
     pub(crate) flights: Flights<Announced<H, E>>,
 }
 
@@ -44,6 +47,7 @@ where
             dual,
             requests: RequestPolicy::default(),
             responses: ResponsePolicy::default(),
+            replay: ReplayOptions::default(),
             calls: PhantomData,
         }
     }
@@ -66,9 +70,14 @@ where
     /// The answer to the request of `plan`: from the cache, from another caller's call that is
     /// under way, or from `origin`, which is called at most once.
     ///
+    /// One entry serves plain requests and streams: what was stored in the other transport is
+    /// transcoded. Where that cannot be done without a guess, the provider is asked, and its answer
+    /// takes the entry's place.
+    ///
     /// Concurrent identical requests make one call. A plain answer is read whole, judged and
     /// stored, and handed to all. A stream is passed on as it comes, to whoever joins while it
-    /// lasts, and stored once it has ended well. Answers that are not to be stored go to those who
+    /// lasts, and stored once it has ended well. A plain request that finds a stream with usage under
+    /// way waits for its end; a stream never waits for a plain answer, since its first token would. Answers that are not to be stored go to those who
     /// waited, status and head included, and are not kept. Those that cannot be shared, being too
     /// large or encoded, go to the one whose call it was, and the others make their own.
     ///
@@ -113,7 +122,9 @@ where
     pub async fn remove(&self, key: &CacheKey) -> Result<bool, Error> {
         let removed = self.inner.dual.remove(key).await;
         // Last, and also if that failed: so no stream that began before the end of it is left.
-        self.inner.flights.detach(key);
+        for flight in flights(key) {
+            self.inner.flights.detach(&flight);
+        }
         removed
     }
 
@@ -152,15 +163,26 @@ where
         }))
     }
 
-    pub(crate) fn hit(&self, plan: &Plan, outcome: Outcome<Bytes>) -> Reply<H> {
+    /// The stored answer as the request of `plan` wants it; `None` if that cannot be had of it.
+    pub(crate) fn hit(&self, plan: &Plan, outcome: &Outcome<Bytes>) -> Option<Reply<H>> {
+        let View { body, transcoded } = match view(&outcome.value, plan.asked(), &self.replay) {
+            Ok(view) => view,
+            Err(reason) => {
+                let key = plan.key().short();
+                tracing::debug!(%key, %reason, "the stored answer does not serve this request");
+                return None;
+            }
+        };
         let now = self.dual.now();
-        Reply::Hit(Hit {
+        Some(Reply::Hit(Hit {
+            body,
             transport: plan.transport(),
+            transcoded,
             source: outcome.source,
             age: outcome.age(now),
             remaining: outcome.remaining(now),
-            body: outcome.value,
-        })
+            pause: self.replay.pause(),
+        }))
     }
 }
 
@@ -193,6 +215,7 @@ pub struct LlmCacheBuilder<H, E> {
     dual: DualCache<Bytes>,
     requests: RequestPolicy,
     responses: ResponsePolicy,
+    replay: ReplayOptions,
     calls: PhantomData<fn() -> (H, E)>,
 }
 
@@ -200,6 +223,12 @@ impl<H, E> LlmCacheBuilder<H, E> {
     /// Which requests are cached. Default: see [`RequestPolicy`].
     pub fn request_policy(mut self, policy: RequestPolicy) -> Self {
         self.requests = policy;
+        self
+    }
+
+    /// How stored answers are given out as streams. Default: see [`ReplayOptions`].
+    pub fn replay(mut self, options: ReplayOptions) -> Self {
+        self.replay = options;
         self
     }
 
@@ -217,8 +246,8 @@ impl<H, E> LlmCacheBuilder<H, E> {
     pub fn build(self) -> Result<LlmCache<H, E>, PolicyError> {
         self.requests.check()?;
         self.responses.check()?;
-        let Self { dual, requests, responses, calls: _ } = self;
+        let Self { dual, requests, responses, replay, calls: _ } = self;
         let (responses, flights) = (Arc::new(responses), Flights::new());
-        Ok(LlmCache { inner: Arc::new(Inner { dual, requests, responses, flights }) })
+        Ok(LlmCache { inner: Arc::new(Inner { dual, requests, responses, replay, flights }) })
     }
 }

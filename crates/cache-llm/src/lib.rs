@@ -46,7 +46,9 @@
 //! * **Only good answers are stored**, whole and as they came: see [`ResponsePolicy`]. Whatever is
 //!   not stored still reaches its caller unchanged, with the reason ([`NotStored`]).
 //! * **A stream is stored only if it ended cleanly**, and never before: half a stream, an error
-//!   event, an end without `[DONE]` are passed on and forgotten.
+//!   event, an end without the terminal event are passed on and forgotten.
+//! * **One entry for both transports.** A stored stream serves plain requests and the reverse, with
+//!   nothing lost; where that takes a guess, it is not done ([`transcode`]).
 //! * **One call for concurrent identical requests.** Later ones join a stream in flight, get at
 //!   once what has passed, and share the rest. Who leaves does not end it for the others; when the
 //!   last one leaves, the call ends.
@@ -57,19 +59,21 @@
 //!
 //! # What it knows
 //!
-//! `OpenAI` chat completions and embeddings, as JSON; other kinds of requests are left alone
-//! ([`Bypass::Kind`]). It knows no HTTP: statuses are numbers, and whatever else comes with an
-//! answer is an opaque [`Origin::Head`]. Keys are those of `cache-key`, with the transport (plain,
-//! or a stream with its `stream_options`) as a part of their own, since an answer is served in the
-//! transport that it was recorded in.
+//! `OpenAI` chat completions, legacy completions, responses and embeddings, and Anthropic messages,
+//! as JSON; other kinds of requests are left alone ([`Bypass::Kind`]). It knows no HTTP: statuses are
+//! numbers, and whatever else comes with an answer is an opaque [`Origin::Head`]. Keys are those of
+//! `cache-key`: the transport is no part of them, save for `stream_options` that are not known here.
 //!
 //! # Building blocks
 //!
-//! [`sse::SseParser`] (Server-Sent Events out of any pieces), [`live::Live`] (one body, many
-//! readers), [`Replay`], [`RequestPolicy`] and [`ResponsePolicy`] can be used alone.
+//! [`sse::SseParser`] (Server-Sent Events out of any pieces), [`transcode`] (one answer in both
+//! transports), [`live::Live`] (one body, many readers), [`Replay`], [`RequestPolicy`] and
+//! [`ResponsePolicy`] can be used alone.
 
 mod cache;
 mod collect;
+mod dialect;
+mod json;
 pub mod live;
 mod not_stored;
 mod origin;
@@ -80,17 +84,20 @@ mod reply;
 mod request;
 mod response;
 pub mod sse;
+mod stored;
 mod streamed;
+pub mod transcode;
+mod view;
 mod wire;
 
 pub use cache::{LlmCache, LlmCacheBuilder};
 pub use not_stored::NotStored;
 pub use origin::{BodyStream, Origin, OriginAnswer};
 pub use plan::Plan;
-pub use replay::Replay;
+pub use replay::{Chunking, Replay, ReplayOptions};
 pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, Reply, Storage};
 pub use request::{Bypass, PolicyError, RequestPolicy};
-pub use response::{AnswerKind, Asked, ResponsePolicy, Transport};
+pub use response::{AnswerKind, Asked, ResponsePolicy, StreamOptions, Transport};
 
 pub use cache_core::{BoxError, CacheKey};
 pub use cache_dual::{DualCache, Source};

@@ -1,5 +1,7 @@
 //! [`NotStored`]: why an answer was passed on and not kept.
 
+use crate::dialect::NotTranscodable;
+
 /// Why an answer is not stored.
 ///
 /// Answers that are not stored still go to their callers unchanged. Messages hold no text of
@@ -62,7 +64,7 @@ pub enum NotStored {
     #[error("the arguments of a tool call are not valid JSON")]
     ToolArguments,
     /// The stream ended without its terminal event.
-    #[error("the stream ended without [DONE]")]
+    #[error("the stream ended without its terminal event")]
     Cut,
     /// The body broke off with an error.
     #[error("the body ended with an error")]
@@ -76,6 +78,18 @@ pub enum NotStored {
     /// Its time to live is over already.
     #[error("the answer has no time to live")]
     Expired,
+}
+
+/// Of a stream that had to be understood to be judged.
+impl From<NotTranscodable> for NotStored {
+    fn from(reason: NotTranscodable) -> Self {
+        match reason {
+            NotTranscodable::NotJson => Self::NotJson,
+            NotTranscodable::Error => Self::ErrorObject,
+            NotTranscodable::Cut => Self::Cut,
+            _ => Self::Unexpected,
+        }
+    }
 }
 
 impl NotStored {

@@ -3,17 +3,23 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use cache_dual::{FetchError, Fetched};
+use cache_dual::flight::{Heard, Role, Seat};
+use cache_dual::{FetchError, Fetched, Source};
 use parking_lot::Mutex;
 
 use crate::cache::{Inner, insert_options};
 use crate::collect::{Collected, collect};
+use crate::dialect::carries_all;
 use crate::not_stored::NotStored;
 use crate::origin::{Origin, OriginAnswer};
-use crate::plan::Plan;
-use crate::reply::{AnswerError, Body, Passed, Reply, Storage};
+use crate::plan::{Plan, flight};
+use crate::reply::{AnswerError, Body, Hit, Passed, Reply, Storage};
+use crate::response::{StreamOptions, Transport};
+use crate::streamed::Announced;
+use crate::view::view;
 
 /// What a call to the origin brought.
 struct Fetch<H, E> {
@@ -24,7 +30,7 @@ struct Fetch<H, E> {
 }
 
 /// What those who waited get where there is nothing to store.
-enum Unstored<H, E> {
+pub(crate) enum Unstored<H, E> {
     /// There is no answer.
     Failed(AnswerError<E>),
     /// A whole answer that is not to be kept.
@@ -47,6 +53,10 @@ where
         let fetched = self
             .dual
             .get_or_fetch_with(plan.key(), || async {
+                if let Some(entry) = self.entry_of_stream(plan).await {
+                    let options = insert_options(plan, &entry);
+                    return Ok(Fetched::new(entry).options(options));
+                }
                 let origin = origin.lock().take().expect("a fetch is started at most once");
                 let fetch = self.fetch(plan, origin).await;
                 *own.lock() = Some(fetch.own);
@@ -59,15 +69,107 @@ where
         if let Some(own) = own.into_inner() {
             return own.map(Reply::Passed);
         }
-        let unstored = match fetched {
-            Ok(outcome) => return Ok(self.hit(plan, outcome)),
-            Err(FetchError::Origin(unstored)) => unstored,
-            Err(_) => return Err(AnswerError::Panicked),
+        let origin = origin.into_inner().expect("whoever takes it has an answer of its own");
+        match fetched {
+            Ok(mut outcome) => {
+                if outcome.source == Source::Origin {
+                    outcome.source = Source::Collapsed; // of another caller's stream
+                }
+                match self.hit(plan, &outcome) {
+                    Some(hit) => Ok(hit),
+                    None => self.replace(plan, origin).await,
+                }
+            }
+            Err(FetchError::Origin(unstored)) => self.share(plan, &unstored, origin).await,
+            Err(_) => Err(AnswerError::Panicked),
+        }
+    }
+
+    /// The entry that a stream of the same question, which is under way, leaves: if a plain answer
+    /// can be made of it. Waits for its end, and keeps it going until then.
+    async fn entry_of_stream(&self, plan: &Plan) -> Option<Bytes> {
+        if self.flights.is_empty() {
+            return None;
+        }
+        let usage = StreamOptions { include_usage: true, ..StreamOptions::default() };
+        let options = [StreamOptions::default(), usage]
+            .into_iter()
+            .find(|options| carries_all(plan.kind(), *options))?;
+        let follower = match self.flights.join(flight(plan.key(), Transport::Stream, options)) {
+            Role::Follower(follower) => follower,
+            Role::Leader(_) => return None, // leaves the seat to whoever has sat down beside us
         };
-        match &*unstored {
+        let Heard::News(announced) = follower.news().await else { return None };
+        let Announced::Answer { live, storage: Storage::Recording(recorded), .. } = &*announced
+        else {
+            return None;
+        };
+        let mut reader = live.join()?;
+        while let Some(chunk) = reader.next().await {
+            chunk.ok()?;
+        }
+        recorded.clone().outcome().await.ok()?;
+        let entry = self.dual.peek(plan.key())?.value;
+        self.dual.count_collapsed();
+        view(&entry, plan.asked(), &self.replay).is_ok().then_some(entry)
+    }
+
+    /// A call whose answer takes the place of an entry that does not serve this request. One for all
+    /// who find it so.
+    async fn replace<O>(&self, plan: &Plan, origin: O) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        loop {
+            let follower = match self.flights.join(plan.flight()) {
+                Role::Follower(follower) => follower,
+                Role::Leader(seat) => {
+                    // The flight before ours may have landed since our lookup.
+                    if let Some(outcome) = self.dual.peek(plan.key())
+                        && let Some(hit) = self.hit(plan, &outcome)
+                    {
+                        return Ok(hit);
+                    }
+                    return self.lead_plain(plan, seat, origin).await;
+                }
+            };
+            let announced = match follower.news().await {
+                Heard::News(announced) => announced,
+                Heard::Panicked => return Err(AnswerError::Panicked),
+                Heard::Gone => continue, // somebody else leads now, maybe this caller
+            };
+            let Announced::Plain(shared) = &*announced else {
+                unreachable!("flights of streams have their own keys")
+            };
+            self.dual.count_collapsed();
+            return match shared {
+                Ok(body) => Ok(Reply::Hit(Hit {
+                    body: body.clone(),
+                    transport: Transport::Plain,
+                    transcoded: false,
+                    source: Source::Collapsed,
+                    age: Duration::ZERO,
+                    remaining: plan.ttl(),
+                    pause: None,
+                })),
+                Err(unstored) => self.share(plan, unstored, origin).await,
+            };
+        }
+    }
+
+    /// What a call that brought nothing to store means for those who waited for it.
+    async fn share<O>(
+        &self,
+        plan: &Plan,
+        unstored: &Unstored<H, E>,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        match unstored {
             Unstored::Failed(error) => Err(error.clone()),
             Unstored::Answer { reason, .. } if !plan.shares_failures() => {
-                let origin = origin.into_inner().expect("only the leader's origin was taken");
                 self.pass(origin, reason.clone()).await
             }
             Unstored::Answer { status, head, body, reason } => Ok(Reply::Passed(Passed {
@@ -77,10 +179,7 @@ where
                 storage: Storage::NotStored(reason.clone()),
                 collapsed: true,
             })),
-            Unstored::Unshared(reason) => {
-                let origin = origin.into_inner().expect("only the leader's origin was taken");
-                self.pass(origin, reason.clone()).await
-            }
+            Unstored::Unshared(reason) => self.pass(origin, reason.clone()).await,
         }
     }
 
@@ -93,15 +192,32 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
+        self.lead_plain(plan, Seat::alone(), origin).await
+    }
+
+    /// Calls the origin, tells the followers of `seat`, and puts the answer in the place of what is
+    /// stored.
+    async fn lead_plain<O>(
+        &self,
+        plan: &Plan,
+        seat: Seat<Announced<H, E>>,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
         let ticket = self.dual.ticket(plan.key()).await;
         let count = self.dual.count_fetch();
         let Fetch { own, shared } = self.fetch(plan, origin).await;
+        let good = shared.as_ref().ok().cloned();
+        seat.announce(Announced::Plain(shared));
         let mut own = own?;
         count.succeeded();
-        if let Ok(body) = shared {
+        if let Some(body) = good {
             let options = insert_options(plan, &body);
             own.storage = self.dual.fulfil(ticket, body, options).await.into();
         }
+        drop(seat); // until now it could be joined
         Ok(Reply::Passed(own))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_core::CacheKey;
 
-use crate::response::{AnswerKind, Asked, Transport};
+use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
 
 /// What was decided about a request that may be cached. It owns what it holds: the body may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Plan {
         Self { key, asked, model, ttl, shares_failures: true }
     }
 
-    /// What the answer stands under, transport included.
+    /// What the answer stands under, whatever its transport.
     pub const fn key(&self) -> &CacheKey {
         &self.key
     }
@@ -39,6 +39,11 @@ impl Plan {
     /// How the answer is to travel.
     pub const fn transport(&self) -> Transport {
         self.asked.transport
+    }
+
+    /// What the calls for this answer in this transport are known by while they are under way.
+    pub(crate) fn flight(&self) -> CacheKey {
+        flight(&self.key, self.asked.transport, self.asked.stream)
     }
 
     /// The model that the request names.
@@ -71,4 +76,37 @@ impl Plan {
         self.shares_failures = false;
         self
     }
+}
+
+/// The key of the calls that bring the answer of `key` in one shape.
+///
+/// Streams of different options are different bytes, so they cannot be joined by the same readers.
+/// Keys are digests: one with some bits turned over is nobody else's.
+pub(crate) fn flight(key: &CacheKey, transport: Transport, options: StreamOptions) -> CacheKey {
+    let shape = match transport {
+        Transport::Plain => 0,
+        Transport::Stream => {
+            let obfuscation = match options.include_obfuscation {
+                None => 0,
+                Some(true) => 1,
+                Some(false) => 2,
+            };
+            1 + 2 * obfuscation + u8::from(options.include_usage)
+        }
+    };
+    let mut digest = *key.as_bytes();
+    digest[31] ^= shape;
+    CacheKey::from_digest(digest)
+}
+
+/// The keys of all calls that bring the answer of `key`.
+pub(crate) fn flights(key: &CacheKey) -> impl Iterator<Item = CacheKey> {
+    let plain = flight(key, Transport::Plain, StreamOptions::default());
+    let streams = [false, true].into_iter().flat_map(move |include_usage| {
+        [None, Some(true), Some(false)].map(|include_obfuscation| {
+            let options = StreamOptions { include_usage, include_obfuscation };
+            flight(key, Transport::Stream, options)
+        })
+    });
+    std::iter::once(plain).chain(streams)
 }

@@ -1,6 +1,89 @@
-//! [`Replay`]: a recorded stream, given out again event by event.
+//! [`Replay`]: a recorded stream, given out again event by event; and how fast, and in what pieces.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt, iter, unfold};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep_until};
+
+/// How stored answers are given out as streams.
+///
+/// ```
+/// use cache_llm::{Chunking, ReplayOptions};
+///
+/// let slow: ReplayOptions = serde_json::from_str(
+///     r#"{"chunking": {"characters": 8}, "tokens_per_second": 50}"#
+/// )?;
+/// assert_eq!(slow.chunking, Chunking::Characters(8.try_into()?));
+/// assert_eq!(ReplayOptions::default().chunking, Chunking::Recorded);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplayOptions {
+    /// Where events begin and end. Default: as they were recorded.
+    pub chunking: Chunking,
+    /// How fast events follow each other, for clients that show them as they come: an event counts
+    /// as one token if it was recorded so, else as one for each four characters that events have.
+    /// Default: at once.
+    pub tokens_per_second: Option<NonZeroU32>,
+}
+
+/// Where the events of a replayed stream begin and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chunking {
+    /// As they were recorded; of an answer that was recorded plain, every 16 characters of text.
+    #[default]
+    Recorded,
+    /// After so many characters of text. A recorded stream that cannot be cut anew without a guess
+    /// keeps its events.
+    Characters(NonZeroUsize),
+}
+
+impl Chunking {
+    /// How many characters of text an event of a plain answer has.
+    pub(crate) fn piece(self) -> NonZeroUsize {
+        match self {
+            Self::Recorded => NonZeroUsize::new(16).expect("it is not zero"),
+            Self::Characters(characters) => characters,
+        }
+    }
+}
+
+impl ReplayOptions {
+    /// The time between two events.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let tokens = match self.chunking {
+            Chunking::Recorded => 1,
+            Chunking::Characters(characters) => {
+                u32::try_from(characters.get().div_ceil(4)).unwrap_or(u32::MAX)
+            }
+        };
+        let rate = self.tokens_per_second?.get();
+        Some(Duration::from_secs_f64(f64::from(tokens) / f64::from(rate)))
+    }
+}
+
+/// Gives out the events of `recorded` with `pause` between two of them, the first at once.
+pub(crate) fn paced(recorded: Bytes, pause: Option<Duration>) -> BoxStream<'static, Bytes> {
+    match pause {
+        None => iter(Replay::new(recorded)).boxed(),
+        Some(pause) => with_pauses(recorded, pause).boxed(),
+    }
+}
+
+fn with_pauses(recorded: Bytes, pause: Duration) -> impl Stream<Item = Bytes> + Send {
+    unfold((Replay::new(recorded), None), move |(mut replay, due)| async move {
+        let event = replay.next()?;
+        // Counted from when the last one was due, not sent: timers are late, and it adds up.
+        let due = due.unwrap_or_else(Instant::now);
+        sleep_until(due).await;
+        Some((event, (replay, Some(due + pause))))
+    })
+}
 
 /// Cuts a recorded event stream at its event bounds, without copying.
 ///

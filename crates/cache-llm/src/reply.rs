@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use cache_core::BoxError;
 use cache_dual::Source;
-use futures_util::stream::{StreamExt, iter, once};
+use futures_util::stream::{StreamExt, once};
 use tokio::sync::watch;
 
 use crate::not_stored::NotStored;
 use crate::origin::BodyStream;
-use crate::replay::Replay;
+use crate::replay::paced;
 use crate::response::Transport;
 
 /// What a caller gets: a stored answer, or the provider's.
@@ -26,19 +26,23 @@ pub enum Reply<H> {
     Passed(Passed<H>),
 }
 
-/// An answer that is whole: status 200, the provider's bytes.
+/// An answer that is whole: status 200, and the provider's bytes or the same in the transport asked
+/// for.
 #[derive(Clone)]
 pub struct Hit {
-    /// The provider's body as it came.
+    /// The provider's body as it came; see [`transcoded`](Self::transcoded).
     pub body: Bytes,
     /// What the body is.
     pub transport: Transport,
+    /// Whether it was recorded in the other transport, so that its bytes are not the provider's.
+    pub transcoded: bool,
     /// Where it came from. [`Source::Collapsed`]: another caller's fetch, just now.
     pub source: Source,
     /// How old it is.
     pub age: Duration,
     /// How long it has left.
     pub remaining: Duration,
+    pub(crate) pause: Option<Duration>,
 }
 
 /// An answer of the provider.
@@ -96,11 +100,12 @@ impl Recorded {
 }
 
 impl Hit {
-    /// The body as a stream: event by event if it is a recorded stream, else in one piece.
+    /// The body as a stream: event by event if it is one, as the cache's
+    /// [`ReplayOptions`](crate::ReplayOptions) say, else in one piece.
     pub fn into_stream(self) -> BodyStream {
         match self.transport {
             Transport::Plain => Body::Whole(self.body).into_stream(),
-            Transport::Stream => iter(Replay::new(self.body).map(Ok)).boxed(),
+            Transport::Stream => paced(self.body, self.pause).map(Ok).boxed(),
         }
     }
 }
@@ -121,6 +126,7 @@ impl fmt::Debug for Hit {
         f.debug_struct("Hit")
             .field("bytes", &self.body.len())
             .field("transport", &self.transport)
+            .field("transcoded", &self.transcoded)
             .field("source", &self.source)
             .field("age", &self.age)
             .field("remaining", &self.remaining)

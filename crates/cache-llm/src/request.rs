@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
+use cache_core::CacheKey;
 use cache_key::{EndpointKind, KeyScope, NotCanonical, Request, Value};
 
 use crate::plan::Plan;
-use crate::response::{AnswerKind, Asked, Transport};
+use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
 
 /// Which requests are looked up and stored, and for how long their answers are good.
 ///
 /// | rule | default | changed with |
 /// |---|---|---|
-/// | kinds | chat completions and embeddings | [`chat`](Self::chat), [`embeddings`](Self::embeddings) |
+/// | kinds | chat completions, legacy completions, responses, messages; embeddings | [`chat`](Self::chat), [`embeddings`](Self::embeddings) |
 /// | time to live | chat 1 h, embeddings 24 h | [`chat_ttl`](Self::chat_ttl), [`embedding_ttl`](Self::embedding_ttl) |
 /// | streams | cached | [`streams`](Self::streams) |
 /// | temperature ceiling | none | [`max_temperature`](Self::max_temperature) |
 /// | absent temperature counts as | 1.0 | [`assumed_temperature`](Self::assumed_temperature) |
 /// | `"store": true` | skips the cache | (the provider is asked to keep the answer: it must see it) |
+/// | `conversation`, `"background": true` of responses | skip the cache | (the provider keeps what the answer depends on) |
 ///
 /// An exact match returns what was answered to the very same request, so by default any
 /// temperature will do.
@@ -65,6 +67,9 @@ pub enum Bypass {
     /// Streams are not cached, or the request asks for one where there is none.
     #[error("streams are not cached here")]
     Streaming,
+    /// The answer depends on what the provider keeps, or is to be kept by it.
+    #[error("the answer depends on what the provider keeps")]
+    State,
     /// The temperature is above the ceiling, or is not a number while there is a ceiling.
     #[error("the temperature is above the ceiling")]
     Temperature,
@@ -79,6 +84,7 @@ impl Bypass {
             Self::NoModel => "no_model",
             Self::Stored => "store",
             Self::Streaming => "streaming",
+            Self::State => "state",
             Self::Temperature => "temperature",
         }
     }
@@ -100,7 +106,8 @@ pub enum PolicyError {
 }
 
 impl RequestPolicy {
-    /// Whether chat completions are cached. Default: yes.
+    /// Whether what models say is cached: chat completions, legacy completions, responses, messages.
+    /// Default: yes.
     pub fn chat(mut self, yes: bool) -> Self {
         self.chat = yes;
         self
@@ -112,7 +119,7 @@ impl RequestPolicy {
         self
     }
 
-    /// How long chat completions are good. Default: 1 hour.
+    /// How long what models say is good. Default: 1 hour.
     pub fn chat_ttl(mut self, ttl: Duration) -> Self {
         self.chat_ttl = ttl;
         self
@@ -157,21 +164,35 @@ impl RequestPolicy {
         if transport == Transport::Stream && (!self.streams || kind == AnswerKind::Embeddings) {
             return Err(Bypass::Streaming);
         }
-        if kind == AnswerKind::Chat {
+        if kind == AnswerKind::Responses && has_state(request) {
+            return Err(Bypass::State);
+        }
+        if kind != AnswerKind::Embeddings {
             self.check_temperature(request)?;
         }
+        // Options of a stream mean nothing where none is asked for.
+        let stream = match transport {
+            Transport::Stream => asked_of_stream(request, kind),
+            Transport::Plain => AskedOfStream {
+                unknown: [None, asked_of_stream(request, kind).unknown[1]],
+                options: StreamOptions::default(),
+            },
+        };
         let asked = Asked {
             kind,
             transport,
-            token_limit: ["max_tokens", "max_completion_tokens"]
+            stream: stream.options,
+            token_limit: ["max_tokens", "max_completion_tokens", "max_output_tokens"]
                 .iter()
                 .any(|name| member(request, name).is_some()),
             results: match kind {
                 AnswerKind::Chat => member(request, "n").and_then(Value::as_u64),
+                AnswerKind::Completions => completions(request),
                 AnswerKind::Embeddings => member(request, "input").map(inputs),
+                AnswerKind::Responses | AnswerKind::Messages => None,
             },
         };
-        Ok(Plan::new(transport_key(request, scope, transport), asked, model.into(), ttl))
+        Ok(Plan::new(key(request, scope, stream.unknown), asked, model.into(), ttl))
     }
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
@@ -190,6 +211,9 @@ impl RequestPolicy {
     pub(crate) fn kind(&self, kind: EndpointKind) -> Result<(AnswerKind, Duration), Bypass> {
         match kind {
             EndpointKind::ChatCompletions if self.chat => Ok((AnswerKind::Chat, self.chat_ttl)),
+            EndpointKind::Completions if self.chat => Ok((AnswerKind::Completions, self.chat_ttl)),
+            EndpointKind::Responses if self.chat => Ok((AnswerKind::Responses, self.chat_ttl)),
+            EndpointKind::Messages if self.chat => Ok((AnswerKind::Messages, self.chat_ttl)),
             EndpointKind::Embeddings if self.embeddings => {
                 Ok((AnswerKind::Embeddings, self.embedding_ttl))
             }
@@ -213,6 +237,24 @@ fn member<'r>(request: &'r Request<'_>, name: &str) -> Option<Value<'r>> {
     request.member(name).filter(|value| !value.is_null())
 }
 
+/// Whether an answer of the Responses API depends on, or is to change, what the provider keeps and
+/// may change later.
+fn has_state(request: &Request<'_>) -> bool {
+    member(request, "conversation").is_some()
+        || member(request, "background").and_then(Value::as_bool) == Some(true)
+}
+
+/// How many choices a legacy completion has, where the request says it: `n` for each prompt.
+fn completions(request: &Request<'_>) -> Option<u64> {
+    let n = member(request, "n").map(Value::as_u64);
+    let prompts = member(request, "prompt").map_or(1, inputs);
+    match n {
+        None if prompts == 1 => None,
+        None => Some(prompts),
+        Some(n) => n?.checked_mul(prompts),
+    }
+}
+
 /// How many embeddings an `input` asks for: one of a text or of a list of tokens, else one each.
 fn inputs(input: Value<'_>) -> u64 {
     let mut items = input.items();
@@ -222,30 +264,51 @@ fn inputs(input: Value<'_>) -> u64 {
     }
 }
 
-/// The key of the answer in the transport that the request asks for.
-///
-/// `stream` and `stream_options` are no part of the request's own key, since they do not change
-/// what is said. But the answer is stored as it came, so a plain one cannot serve a stream, nor a
-/// stream without the usage chunk one who asked for it: the transport is a part of its own.
-fn transport_key(
-    request: &Request<'_>,
-    scope: &KeyScope,
-    transport: Transport,
-) -> cache_core::CacheKey {
-    let scope = scope.clone();
-    // Gateways that take an `extra_body` merge it into the request.
-    let extra = member(request, "extra_body").and_then(|extra| extra.get("stream_options"));
-    let scope = match extra {
-        Some(options) => scope.part(EXTRA_TRANSPORT, options.digest()),
-        None => scope,
-    };
-    let scope = match (transport, member(request, "stream_options")) {
-        (Transport::Plain, _) => scope.part(TRANSPORT, "plain"),
-        (Transport::Stream, None) => scope.part(TRANSPORT, "stream"),
-        (Transport::Stream, Some(options)) => scope.part(TRANSPORT, options.digest()),
-    };
-    request.key(&scope)
+/// What is asked of a stream, and what of it this crate does not know.
+struct AskedOfStream<'r> {
+    options: StreamOptions,
+    /// Options whose streams have a form of their own.
+    unknown: [Option<Value<'r>>; 2],
 }
 
-const TRANSPORT: &str = "cache-llm transport";
-const EXTRA_TRANSPORT: &str = "cache-llm extra transport";
+fn asked_of_stream<'r>(request: &'r Request<'_>, kind: AnswerKind) -> AskedOfStream<'r> {
+    let mut asked = AskedOfStream { options: StreamOptions::default(), unknown: [None, None] };
+    // Gateways that take an `extra_body` merge it into the request, each in its own way.
+    asked.unknown[1] = member(request, "extra_body")
+        .and_then(|extra| extra.get("stream_options"))
+        .filter(|options| !options.is_null());
+    let has_usage = matches!(kind, AnswerKind::Chat | AnswerKind::Completions);
+    let has_options = has_usage || kind == AnswerKind::Responses;
+    let Some(options) = member(request, "stream_options") else { return asked };
+    if !options.is_object() || !has_options {
+        asked.unknown[0] = Some(options);
+        return asked;
+    }
+    for (name, value) in options.members() {
+        match (name, value.as_bool()) {
+            (_, None) if value.is_null() => {}
+            ("include_usage", Some(yes)) if has_usage => asked.options.include_usage = yes,
+            ("include_obfuscation", Some(yes)) => asked.options.include_obfuscation = Some(yes),
+            _ => asked.unknown[0] = Some(options),
+        }
+    }
+    asked
+}
+
+/// The key of the answer.
+///
+/// `stream` and `stream_options` are no part of it: they change how an answer travels, and one that
+/// was stored in one transport serves the other. Streams with options that this crate does not know
+/// may have a form that it does not know, so they stand apart.
+fn key(request: &Request<'_>, scope: &KeyScope, unknown: [Option<Value<'_>>; 2]) -> CacheKey {
+    if unknown.iter().all(Option::is_none) {
+        return request.key(scope);
+    }
+    let mut scope = scope.clone();
+    for (name, options) in ["stream options", "extra stream options"].into_iter().zip(unknown) {
+        if let Some(options) = options {
+            scope = scope.part(&format!("cache-llm {name}"), options.digest());
+        }
+    }
+    request.key(&scope)
+}

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::dialect;
 use crate::not_stored::NotStored;
 use crate::request::PolicyError;
 use crate::sse::{Event, EventTooLarge, SseParser};
@@ -12,7 +13,8 @@ use crate::wire::{self, Choices, Frame};
 pub enum Transport {
     /// One JSON document.
     Plain,
-    /// Server-Sent Events, ended by `[DONE]`.
+    /// Server-Sent Events, up to the terminal event of the API: `[DONE]`, `message_stop`,
+    /// `response.completed`.
     Stream,
 }
 
@@ -22,8 +24,25 @@ pub enum Transport {
 pub enum AnswerKind {
     /// A chat completion.
     Chat,
+    /// A legacy completion.
+    Completions,
+    /// An answer of the `OpenAI` Responses API.
+    Responses,
+    /// A message of the Anthropic Messages API.
+    Messages,
     /// Embeddings.
     Embeddings,
+}
+
+/// What a request for a stream says about the stream.
+///
+/// `Default` is what a request has that says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct StreamOptions {
+    /// `include_usage`: whether the usage is to come, in a chunk of its own.
+    pub include_usage: bool,
+    /// `include_obfuscation`, where the request says it.
+    pub include_obfuscation: Option<bool>,
 }
 
 /// What the request says about the answer that it expects.
@@ -33,6 +52,8 @@ pub struct Asked {
     pub kind: AnswerKind,
     /// How it is to travel.
     pub transport: Transport,
+    /// If it is to be a stream, what of it.
+    pub stream: StreamOptions,
     /// Whether the request itself limits the length, so that `length` is an answer as asked for.
     pub token_limit: bool,
     /// How many choices or embeddings there must be, where the request says so.
@@ -43,22 +64,23 @@ pub struct Asked {
 ///
 /// An answer is stored when it is what was asked for, whole, and not a failure in disguise:
 /// status 200, no error object or error event, every choice finished for a good reason, none empty,
-/// tool-call arguments that are JSON; for streams also `[DONE]` at the end. What is stored is then
-/// the raw bytes.
+/// tool-call arguments that are JSON; for streams also the terminal event at the end. What is stored
+/// is then the raw bytes.
 ///
 /// | rule | default | changed with |
 /// |---|---|---|
 /// | largest answer | 4 MiB | [`max_answer`](Self::max_answer) |
-/// | good finish reasons | `stop`, `tool_calls`, `function_call` | [`also_accept`](Self::also_accept) |
+/// | good finish reasons | `stop`, `tool_calls`, `function_call`; `end_turn`, `stop_sequence`, `tool_use`; status `completed` | [`also_accept`](Self::also_accept) |
 /// | `length` | only if the request set a token limit | [`store_truncated`](Self::store_truncated) |
 /// | refusals | not stored | [`store_refusals`](Self::store_refusals) |
 ///
 /// ```
-/// use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, Transport};
+/// use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, StreamOptions, Transport};
 ///
 /// let asked = Asked {
 ///     kind: AnswerKind::Chat,
 ///     transport: Transport::Plain,
+///     stream: StreamOptions::default(),
 ///     token_limit: false,
 ///     results: None,
 /// };
@@ -140,14 +162,25 @@ impl ResponsePolicy {
         if body.len() > self.max_bytes {
             return Err(NotStored::TooLarge { limit: self.max_bytes });
         }
-        match (asked.transport, asked.kind) {
-            (Transport::Stream, _) => self.judge_stream(asked, [body]),
-            (Transport::Plain, AnswerKind::Chat) => {
+        match asked.transport {
+            Transport::Stream => self.judge_stream(asked, &[body]),
+            Transport::Plain => self.judge_plain(asked, body),
+        }
+    }
+
+    fn judge_plain(&self, asked: &Asked, body: &[u8]) -> Result<(), NotStored> {
+        if body.first() == Some(&b':') {
+            return Err(NotStored::NotJson); // would be read as a stored stream
+        }
+        match asked.kind {
+            AnswerKind::Chat | AnswerKind::Completions => {
                 let mut choices = Choices::default();
                 choices.add_answer(wire::parse(body)?)?;
                 choices.verdict(self, asked)
             }
-            (Transport::Plain, AnswerKind::Embeddings) => wire::embeddings(body, asked),
+            AnswerKind::Responses => wire::response(body, self, asked),
+            AnswerKind::Messages => wire::message(body, self, asked),
+            AnswerKind::Embeddings => wire::embeddings(body, asked),
         }
     }
 
@@ -157,25 +190,36 @@ impl ResponsePolicy {
     ///
     /// Why it is not to be stored.
     pub fn judge_recorded(&self, asked: &Asked, pieces: &[Bytes]) -> Result<Bytes, NotStored> {
+        self.judge_pieces(asked, pieces)?;
+        Ok(pieces.concat().into())
+    }
+
+    pub(crate) fn judge_pieces(&self, asked: &Asked, pieces: &[Bytes]) -> Result<(), NotStored> {
         let length = pieces.iter().map(Bytes::len).sum::<usize>();
         if length > self.max_bytes {
             return Err(NotStored::TooLarge { limit: self.max_bytes });
         }
-        self.judge_stream(asked, pieces.iter().map(|piece| &**piece))?;
-        Ok(pieces.concat().into())
+        self.judge_stream(asked, pieces)
     }
 
-    fn judge_stream<'a>(
-        &self,
-        asked: &Asked,
-        pieces: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<(), NotStored> {
-        let mut parser = SseParser::new(self.max_bytes);
-        let mut stream = StreamJudge::default();
-        for piece in pieces {
-            parser.push(piece, |event| stream.add(event));
+    fn judge_stream(&self, asked: &Asked, pieces: &[impl AsRef<[u8]>]) -> Result<(), NotStored> {
+        match asked.kind {
+            AnswerKind::Chat | AnswerKind::Completions => {
+                let mut parser = SseParser::new(self.max_bytes);
+                let mut stream = StreamJudge::default();
+                for piece in pieces {
+                    parser.push(piece.as_ref(), |event| stream.add(event));
+                }
+                stream.verdict(self, asked)
+            }
+            // These are judged by the plain answer that they are a stream of.
+            AnswerKind::Responses | AnswerKind::Messages => {
+                let whole: Vec<u8> = pieces.iter().flat_map(AsRef::as_ref).copied().collect();
+                let plain = dialect::to_plain(asked.kind, &whole)?;
+                self.judge_plain(asked, plain.as_bytes())
+            }
+            AnswerKind::Embeddings => Err(NotStored::Transport),
         }
-        stream.verdict(self, asked)
     }
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
@@ -197,7 +241,11 @@ impl ResponsePolicy {
     /// Whether an answer may end for this reason.
     pub(crate) fn accepts(&self, finish_reason: &str) -> bool {
         matches!(finish_reason, "stop" | "tool_calls" | "function_call")
-            || self.also_accepted.iter().any(|accepted| **accepted == *finish_reason)
+            || self.also_accepts(finish_reason)
+    }
+
+    pub(crate) fn also_accepts(&self, finish_reason: &str) -> bool {
+        self.also_accepted.iter().any(|accepted| **accepted == *finish_reason)
     }
 }
 

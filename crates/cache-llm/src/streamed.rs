@@ -14,9 +14,11 @@ use crate::cache::{Inner, insert_options};
 use crate::live::{Live, Reader, Recording};
 use crate::not_stored::NotStored;
 use crate::origin::{Origin, OriginAnswer};
+use crate::plain::Unstored;
 use crate::plan::Plan;
 use crate::reply::{AnswerError, Body, Passed, Recorded, Reply, Storage};
 use crate::response::ResponsePolicy;
+use crate::stored;
 
 /// What the leader of a flight tells its followers.
 pub(crate) enum Announced<H, E> {
@@ -26,6 +28,8 @@ pub(crate) enum Announced<H, E> {
     Failed(Arc<E>),
     /// An answer that only the one who called for it can have.
     Unshared(NotStored),
+    /// A plain answer, whole, as all who waited get it.
+    Plain(Result<Bytes, Unstored<H, E>>),
 }
 
 impl<H, E> Inner<H, E>
@@ -42,17 +46,28 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let ticket = match self.dual.lookup(plan.key()).await {
-            Lookup::Hit(outcome) => return Ok(self.hit(plan, outcome)),
-            Lookup::Miss(ticket) => ticket,
+            Lookup::Hit(outcome) => match self.hit(plan, &outcome) {
+                Some(hit) => return Ok(hit),
+                None => None,
+            },
+            Lookup::Miss(ticket) => Some(ticket),
         };
+        let flight = plan.flight();
         loop {
-            let follower = match self.flights.join(*plan.key()) {
+            let follower = match self.flights.join(flight) {
                 Role::Follower(follower) => follower,
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.
-                    if let Some(outcome) = self.dual.peek(plan.key()) {
-                        return Ok(self.hit(plan, outcome));
+                    if let Some(outcome) = self.dual.peek(plan.key())
+                        && let Some(hit) = self.hit(plan, &outcome)
+                    {
+                        return Ok(hit);
                     }
+                    // What is stored, if anything, does not serve us: its place is to be taken.
+                    let ticket = match ticket {
+                        Some(ticket) => ticket,
+                        None => self.dual.ticket(plan.key()).await,
+                    };
                     return self.lead(plan, seat, ticket, origin).await;
                 }
             };
@@ -64,6 +79,7 @@ where
             match &*announced {
                 Announced::Failed(error) => return Err(AnswerError::Origin(Arc::clone(error))),
                 Announced::Unshared(reason) => return self.pass(origin, reason.clone()).await,
+                Announced::Plain(_) => unreachable!("flights of plain answers have their own keys"),
                 Announced::Answer { storage: Storage::NotStored(reason), .. }
                     if !plan.shares_failures() =>
                 {
@@ -72,7 +88,7 @@ where
                 Announced::Answer { status, head, live, storage } => {
                     let Some(reader) = live.join() else {
                         // Its start is gone: it is nothing for us, nor for those after us.
-                        self.flights.detach_from(plan.key(), &follower);
+                        self.flights.detach_from(&flight, &follower);
                         continue;
                     };
                     self.dual.count_collapsed();
@@ -183,7 +199,8 @@ impl Recorder {
         let judged = match recording {
             // An answer that its only reader left after the terminal event is as good as any.
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
-                responses.judge_recorded(plan.asked(), &pieces)
+                let judged = responses.judge_pieces(plan.asked(), &pieces);
+                judged.map(|()| stored::stream(plan.asked().stream, &pieces))
             }
             Recording::TooLarge => Err(NotStored::TooLarge { limit: responses.largest() }),
             Recording::Broken => Err(NotStored::Broken),

@@ -38,8 +38,10 @@ async fn ask(
     mode: CacheMode,
     pace: u64,
 ) -> Option<u64> {
+    // With usage, so that plain requests wait for streams and read what they leave.
+    let options = if streamed { r#","stream_options":{"include_usage":true}"# } else { "" };
     let body = format!(
-        r#"{{"model":"m","stream":{streamed},"messages":[{{"role":"user","content":"{question}"}}]}}"#
+        r#"{{"model":"m","stream":{streamed}{options},"messages":[{{"role":"user","content":"{question}"}}]}}"#
     );
     let cache = &world.caches[process];
     let plan = cache
@@ -52,10 +54,11 @@ async fn ask(
             vec![
                 format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"<{version}>\"}}}}]}}\n\n").into(),
                 "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".into(),
+                "data: {\"choices\":[],\"usage\":{}}\n\n".into(),
                 "data: [DONE]\n\n".into(),
             ]
         } else {
-            vec![format!(r#"{{"choices":[{{"message":{{"content":"<{version}>"}},"finish_reason":"stop"}}]}}"#).into()]
+            vec![format!(r#"{{"choices":[{{"message":{{"content":"<{version}>"}},"finish_reason":"stop"}}],"usage":{{}}}}"#).into()]
         };
         let body = stream::iter(pieces).then(move |piece| async move {
             tokio::time::sleep(Duration::from_micros(pace / 3)).await;

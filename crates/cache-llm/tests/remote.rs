@@ -62,7 +62,8 @@ async fn broken_remote_tier_is_no_trouble() {
         } else {
             remote.fail(true);
         }
-        for (members, answer) in [("", plain(200, HELLO)), (r#","stream":true"#, streamed(&EVENTS))]
+        for (members, answer) in
+            [("", plain(200, HELLO)), (r#","n":1,"stream":true"#, streamed(&EVENTS))]
         {
             let plan = plan(&cache, members);
             let begin = tokio::time::Instant::now();

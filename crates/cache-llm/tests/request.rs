@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cache_key::{EndpointKind, KeyScope, Request, Tenant};
-use cache_llm::{AnswerKind, Bypass, Plan, RequestPolicy, Transport};
+use cache_llm::{AnswerKind, Bypass, Plan, RequestPolicy, StreamOptions, Transport};
 
 fn plan_as(policy: &RequestPolicy, kind: EndpointKind, body: &str) -> Result<Plan, Bypass> {
     let scope = KeyScope::new(Tenant::named("t")).provider("openai");
@@ -85,7 +85,14 @@ fn kinds() {
     for kind in [EndpointKind::ChatCompletions, EndpointKind::Embeddings] {
         assert_eq!(plan_as(&off, kind, body), Err(Bypass::Kind(kind)));
     }
-    let kind = EndpointKind::Responses;
+    let chat = [EndpointKind::Completions, EndpointKind::Responses, EndpointKind::Messages];
+    for (kind, expected) in
+        chat.into_iter().zip([AnswerKind::Completions, AnswerKind::Responses, AnswerKind::Messages])
+    {
+        assert_eq!(plan_as(&off, kind, body), Err(Bypass::Kind(kind)));
+        assert_eq!(plan_as(&RequestPolicy::default(), kind, body).unwrap().kind(), expected);
+    }
+    let kind = EndpointKind::Rerank;
     assert_eq!(plan_as(&RequestPolicy::default(), kind, body), Err(Bypass::Kind(kind)));
 }
 
@@ -110,26 +117,67 @@ fn not_canonical() {
     }
 }
 
-/// A50: plain answers, streams, and streams with other options stand under keys of their own;
-/// what says the same has the same key.
+/// A7, A50: how an answer travels is no part of its key, in any dialect; options of a stream that
+/// this crate does not know may change its form, so they are.
 #[test]
-fn transport_is_part_of_the_key() {
-    let key = |members| *chat(members).unwrap().key();
-    let keys = [
-        key(""),
-        key(r#","stream":true"#),
-        key(r#","stream":true,"stream_options":{"include_usage":true}"#),
-        key(r#","stream":true,"stream_options":{"include_usage":false}"#),
-    ];
-    for (index, one) in keys.iter().enumerate() {
-        assert!(!keys[..index].contains(one));
+fn transport_is_no_part_of_the_key() {
+    let policy = RequestPolicy::default();
+    for kind in [EndpointKind::ChatCompletions, EndpointKind::Completions, EndpointKind::Responses]
+    {
+        let key = |members| {
+            let body = format!(r#"{{"model":"m","messages":[]{members}}}"#);
+            *plan_as(&policy, kind, &body).unwrap().key()
+        };
+        for same in [
+            r#","stream":false"#,
+            r#","stream":null"#,
+            r#","stream":true"#,
+            r#","stream":true,"stream_options":null"#,
+            r#","stream":true,"stream_options":{}"#,
+            r#","stream":true,"stream_options":{"include_obfuscation":false}"#,
+            r#","stream_options":{"new":1}"#, // of no stream
+        ] {
+            assert_eq!(key(same), key(""), "{kind} {same}");
+        }
+        let usage = key(r#","stream":true,"stream_options":{"include_usage":true}"#);
+        assert_eq!(usage == key(""), kind != EndpointKind::Responses, "{kind}");
+        let apart = [
+            r#","stream":true,"stream_options":{"new":1}"#,
+            r#","stream":true,"stream_options":{"new":2}"#,
+            r#","stream":true,"stream_options":{"include_usage":1}"#,
+            r#","stream":true,"extra_body":{"stream_options":{"include_usage":true}}"#,
+        ];
+        for (index, one) in apart.iter().enumerate() {
+            assert_ne!(key(one), key(""), "{kind} {one}");
+            assert!(apart[..index].iter().all(|other| key(other) != key(one)), "{kind} {one}");
+        }
     }
-    assert_eq!(key(r#","stream":false"#), keys[0]);
-    assert_eq!(key(r#","stream":null"#), keys[0]);
-    assert_eq!(key(r#","stream_options":null,"stream":true"#), keys[1]);
-    assert_eq!(key(r#", "stream_options" : { "include_usage" : true }, "stream":true"#), keys[2]);
+    let key = |members: &str| {
+        let body = format!(r#"{{"model":"m","max_tokens":1,"messages":[]{members}}}"#);
+        *plan_as(&policy, EndpointKind::Messages, &body).unwrap().key()
+    };
+    assert_eq!(key(r#","stream":true"#), key(""));
+    assert_ne!(key(r#","stream":true,"stream_options":{"x":1}"#), key(""));
     assert_eq!(chat("").unwrap().transport(), Transport::Plain);
-    assert_eq!(chat(r#","stream":true"#).unwrap().transport(), Transport::Stream);
+    let plan = chat(r#","stream":true,"stream_options":{"include_usage":true}"#).unwrap();
+    assert_eq!(plan.transport(), Transport::Stream);
+    assert_eq!(
+        plan.asked().stream,
+        StreamOptions { include_usage: true, include_obfuscation: None }
+    );
+}
+
+/// A56: what the provider keeps and may change is not cached under a request that names it.
+#[test]
+fn state_skips() {
+    let responses = |members: &str| {
+        let body = format!(r#"{{"model":"m","input":"a"{members}}}"#);
+        plan_as(&RequestPolicy::default(), EndpointKind::Responses, &body).map(drop)
+    };
+    assert_eq!(responses(r#","conversation":"c""#), Err(Bypass::State));
+    assert_eq!(responses(r#","background":true"#), Err(Bypass::State));
+    assert_eq!(responses(r#","store":true"#), Err(Bypass::Stored));
+    assert_eq!(responses(r#","conversation":null,"background":false,"store":false"#), Ok(()));
 }
 
 /// A15: another tenant has another key.
@@ -159,6 +207,14 @@ fn expected_results() {
     assert_eq!(chat(r#","n":3"#).unwrap().asked().results, Some(3));
     assert_ne!(chat(r#","n":3"#).unwrap().key(), chat(r#","n":2"#).unwrap().key());
     assert_eq!(chat("").unwrap().asked().results, None);
+    let completions = |members: &str| {
+        let body = format!(r#"{{"model":"m"{members}}}"#);
+        let plan = plan_as(&RequestPolicy::default(), EndpointKind::Completions, &body);
+        plan.unwrap().asked().results
+    };
+    assert_eq!(completions(r#","prompt":"a""#), None);
+    assert_eq!(completions(r#","prompt":["a","b"],"n":2"#), Some(4));
+    assert_eq!(completions(r#","prompt":[[1,2],[3]]"#), Some(2));
     let results = |input| embed(input).unwrap().asked().results;
     assert_eq!(results(r#""one text""#), Some(1));
     assert_eq!(results(r#"["a","b","c"]"#), Some(3));

@@ -1,12 +1,13 @@
 //! Which answers are kept, and why the others are not.
 
 use bytes::Bytes;
-use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, Transport};
+use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, StreamOptions, Transport};
 use proptest::prelude::*;
 
 const CHAT: Asked = Asked {
     kind: AnswerKind::Chat,
     transport: Transport::Plain,
+    stream: StreamOptions { include_usage: false, include_obfuscation: None },
     token_limit: false,
     results: None,
 };

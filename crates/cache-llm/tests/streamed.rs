@@ -44,22 +44,6 @@ async fn stored_and_replayed_as_a_stream() {
     assert_eq!(cache.streams_in_flight(), 0);
 }
 
-/// A50: a stored stream serves no plain request, nor the reverse, nor one that asked for usage.
-#[tokio::test]
-async fn transports_stay_apart() {
-    let (cache, calls) = (cache(), Calls::default());
-    let usage = r#","stream":true,"stream_options":{"include_usage":true}"#;
-    for (members, answer) in [
-        ("", plain(200, HELLO)),
-        (r#","stream":true"#, streamed(&EVENTS)),
-        (usage, streamed(&EVENTS)),
-    ] {
-        let reply = calls.ask(&cache, &plan(&cache, members), answer).await;
-        read(passed(reply).body).await.unwrap();
-    }
-    assert_eq!(calls.count(), 3);
-}
-
 /// A97: nothing is held up: each event is with the client before the next one is sent, and the
 /// reply before the first.
 #[tokio::test]
@@ -406,7 +390,8 @@ async fn too_large() {
     drop(feed);
     assert_eq!(reading.await.unwrap().unwrap().len(), 10_000);
     assert_eq!(recorded(reply.storage).await, Err(NotStored::TooLarge { limit }));
-    assert_eq!(cache.dual().peek(plan.key()).unwrap().value, whole(), "the late one's is kept");
+    let kept = hit(calls.ask(&cache, &plan, streamed(&[])).await);
+    assert_eq!(kept.body, whole(), "the late one's is kept");
 }
 
 /// Those who waited for an encoded stream make calls of their own: they may not understand it.

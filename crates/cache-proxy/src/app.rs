@@ -43,9 +43,11 @@ pub(crate) fn cache(config: &Config) -> Result<Cache, BoxError> {
     let mut builder = DualCache::builder()
         .memory(memory)
         .weigher(|answer: &bytes::Bytes| answer.len() as u64)
-        .remote_deadline(config.redis_deadline);
+        .remote_deadline(config.redis_deadline)
+        .tune(|options| options.namespace = config.namespace.clone());
     if let Some(redis) = redis(config)? {
-        builder = builder.remote(Arc::new(redis), Raw);
+        // What one proxy replaces leaves the memory of the others.
+        builder = builder.bus(Arc::new(redis.bus())).remote(Arc::new(redis), Raw);
     }
     Ok(builder.build()?)
 }

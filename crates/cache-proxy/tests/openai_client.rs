@@ -40,8 +40,8 @@ async fn the_openai_client_sees_no_difference_between_miss_and_hit() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    // Every case was fetched once; errors were asked for twice each, the models once.
-    assert_eq!(provider.calls().to("/v1/chat/completions"), 6 + 3 * 2);
+    // Every case was fetched once, and so was each that is asked in both transports; errors were asked for twice each, the models once.
+    assert_eq!(provider.calls().to("/v1/chat/completions"), 6 + 5 + 3 * 2);
     assert_eq!(provider.calls().to("/v1/embeddings"), 3);
     assert_eq!(provider.calls().to("/v1/models"), 1);
 }

@@ -14,7 +14,7 @@ use testbed::provider::{Delays, Fault, Provider, ProviderOptions};
 async fn equal_requests_share_an_answer() {
     let (provider, proxy) = pair(&[]).await;
     let embedding = json!({"model": "text-embedding-3-small", "input": ["a", "b"]});
-    for (path, body) in [(CHAT, chat("hi")), (CHAT, streamed("hi")), (EMBEDDINGS, embedding)] {
+    for (path, body) in [(CHAT, chat("hi")), (CHAT, streamed("ho")), (EMBEDDINGS, embedding)] {
         let miss = proxy.send(path, &body).await;
         // Whether a stream is stored is not known yet when its headers go.
         let stored = if body["stream"] == true { "" } else { "; stored" };
@@ -132,7 +132,7 @@ async fn concurrent_identical_requests_cost_one_call() {
     let options = ProviderOptions { delays, ..ProviderOptions::default() };
     let provider = Provider::start(options).await;
     let proxy = Proxy::start(&provider.url(), &[]).await;
-    for (body, calls) in [(chat("hi"), 1), (streamed("hi"), 2)] {
+    for (body, calls) in [(chat("hi"), 1), (streamed("ho"), 2)] {
         let answers = join_all((0..1000).map(|_| async {
             let response = proxy.send(CHAT, &body).await;
             ok_text(response).await
@@ -153,7 +153,7 @@ async fn bad_answers_pass_through_and_are_not_kept() {
             continue; // a good answer that takes its time
         }
         for stream in [false, true] {
-            let mut body = if stream { streamed("hi") } else { chat("hi") };
+            let mut body = if stream { streamed("ho") } else { chat("hi") };
             body["model"] = fault.model().into();
             let expected = direct
                 .post(format!("{}{CHAT}", provider.url()))
@@ -267,7 +267,7 @@ async fn an_unreachable_provider_is_a_typed_error() {
 #[tokio::test]
 async fn cache_control_is_honoured() {
     let (provider, proxy) = pair(&[]).await;
-    for body in [chat("hi"), streamed("hi")] {
+    for body in [chat("hi"), streamed("ho")] {
         let ask = async |control: Option<&str>| {
             let mut request = proxy.post(CHAT).body(body.to_string());
             if let Some(control) = control {
@@ -345,10 +345,10 @@ async fn health_and_metrics_are_served() {
     assert_eq!(health, json!({"status": "ok", "memory": "ok", "redis": "not configured"}));
     let metrics = ok_text(proxy.get("/metrics").await).await;
     for line in [
-        r#"cache_lookups_total{cache="default",outcome="l1_hit"} 2"#,
-        r#"cache_lookups_total{cache="default",outcome="miss"} 1"#,
-        r#"cache_fetches_total{cache="default"} 1"#,
-        r#"cache_entries{cache="default"} 1"#,
+        r#"cache_lookups_total{cache="cache-proxy",outcome="l1_hit"} 2"#,
+        r#"cache_lookups_total{cache="cache-proxy",outcome="miss"} 1"#,
+        r#"cache_fetches_total{cache="cache-proxy"} 1"#,
+        r#"cache_entries{cache="cache-proxy"} 1"#,
     ] {
         assert!(metrics.lines().any(|other| other == line), "no {line} in\n{metrics}");
     }

@@ -1,6 +1,6 @@
 //! Which request headers count in the key.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::tenant::CREDENTIALS;
 
@@ -84,6 +84,17 @@ impl HeaderRules {
     }
 }
 
+/// Whether it is an `Accept` that names nothing but the transports of an answer. The body says which
+/// one is wanted, and one entry serves both.
+pub(crate) fn names_transports(name: &HeaderName, value: &HeaderValue) -> bool {
+    name == header::ACCEPT
+        && value.as_bytes().split(|&byte| byte == b',').all(|range| {
+            ["application/json", "text/event-stream", "*/*"]
+                .iter()
+                .any(|known| range.trim_ascii().eq_ignore_ascii_case(known.as_bytes()))
+        })
+}
+
 /// Whether the `Connection` header makes fields of the request ones that are not passed on (RFC
 /// 9110, 7.6.1), beyond those that never are.
 pub(crate) fn names_fields_in_connection(headers: &HeaderMap) -> bool {
@@ -98,7 +109,6 @@ pub(crate) fn names_fields_in_connection(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn the_list_is_sorted() {
@@ -125,6 +135,25 @@ mod tests {
         }
         for name in ["user-agent", "x-stainless-async", "traceparent", "x-mine", "authorization"] {
             assert!(!count(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_known_transports_are_neutral() {
+        let neutral = |name, value| names_transports(&name, &HeaderValue::from_static(value));
+        for value in
+            ["application/json", "Text/Event-Stream", "application/json, text/event-stream", "*/*"]
+        {
+            assert!(neutral(header::ACCEPT, value), "{value}");
+            assert!(!neutral(header::ACCEPT_LANGUAGE, value), "{value}");
+        }
+        for value in [
+            "",
+            "application/x-ndjson",
+            "application/json, application/vnd.x+json",
+            "application/json;v=2",
+        ] {
+            assert!(!neutral(header::ACCEPT, value), "{value}");
         }
     }
 

@@ -21,7 +21,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{Body, BodyError, Collected, boxed, collect, full};
-use crate::headers::{HeaderRules, names_fields_in_connection};
+use crate::headers::{HeaderRules, names_fields_in_connection, names_transports};
 use crate::origin::Inner;
 use crate::route::endpoint;
 use crate::status::CacheStatus;
@@ -228,7 +228,7 @@ impl Options {
                 .base_url(&self.base_url)
                 .part("target", target);
         for (name, value) in &parts.headers {
-            if self.headers.count(name) {
+            if self.headers.count(name) && !names_transports(name, value) {
                 scope = scope.header(name.as_str(), value);
             }
         }

@@ -23,9 +23,10 @@
 //!
 //! # What it does
 //!
-//! * `POST .../v1/chat/completions` and `.../v1/embeddings` are answered from the cache where an
-//!   equal request of the same tenant was answered before, streams included. Requests to other
-//!   paths reach the inner service untouched.
+//! * `POST` to `.../v1/chat/completions`, `.../v1/completions`, `.../v1/responses`,
+//!   `.../v1/messages` and `.../v1/embeddings` is answered from the cache where an equal request of
+//!   the same tenant was answered before, streams included: one entry serves plain requests and
+//!   streams. Requests to other paths reach the inner service untouched.
 //! * Callers with different credentials are different tenants; [`TenantPolicy::Shared`] has to be
 //!   asked for.
 //! * The path with its query counts in the key, and so does every header but those known to say

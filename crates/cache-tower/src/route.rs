@@ -12,6 +12,9 @@ pub(crate) fn endpoint(method: &Method, path: &str) -> Option<EndpointKind> {
     }
     [
         ("/v1/chat/completions", EndpointKind::ChatCompletions),
+        ("/v1/completions", EndpointKind::Completions),
+        ("/v1/responses", EndpointKind::Responses),
+        ("/v1/messages", EndpointKind::Messages),
         ("/v1/embeddings", EndpointKind::Embeddings),
     ]
     .into_iter()
@@ -26,8 +29,18 @@ mod tests {
     fn knows_its_endpoints_and_no_others() {
         let endpoint = |path| endpoint(&Method::POST, path);
         assert_eq!(endpoint("/v1/chat/completions"), Some(EndpointKind::ChatCompletions));
+        assert_eq!(endpoint("/v1/completions"), Some(EndpointKind::Completions));
+        assert_eq!(endpoint("/v1/responses"), Some(EndpointKind::Responses));
+        assert_eq!(endpoint("/anthropic/v1/messages"), Some(EndpointKind::Messages));
         assert_eq!(endpoint("/openai/v1/embeddings"), Some(EndpointKind::Embeddings));
-        for other in ["/v1/models", "/v1/chat/completions/abc", "/v1/embeddings/", "/"] {
+        for other in [
+            "/v1/models",
+            "/v1/messages/count_tokens",
+            "/v1/responses/r/cancel",
+            "/v1/chat/completions/abc",
+            "/v1/embeddings/",
+            "/",
+        ] {
             assert_eq!(endpoint(other), None, "{other}");
         }
         assert_eq!(super::endpoint(&Method::GET, "/v1/embeddings"), None);

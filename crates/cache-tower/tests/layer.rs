@@ -75,6 +75,22 @@ async fn a_hit_is_the_body_alone() {
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
+/// A50: one entry serves both transports, also where clients name the one they want in `Accept`.
+#[tokio::test]
+async fn one_entry_serves_both_transports() {
+    let (app, calls) = app(|_, call| good(call));
+    let json = [("accept", "application/json")];
+    app.clone().oneshot(request(CHAT, &json, BODY)).await.unwrap();
+    let body = BODY.replacen('{', r#"{"stream":true,"#, 1);
+    let hit = app.oneshot(request(CHAT, &[("accept", "text/event-stream")], &body)).await.unwrap();
+    assert!(status(&hit).contains("; hit;"), "{}", status(&hit));
+    assert_eq!(hit.headers()["content-type"], "text/event-stream; charset=utf-8");
+    let stream = text(hit).await;
+    assert!(stream.contains(r#""delta":{"content":"hello"}"#), "{stream}");
+    assert!(stream.ends_with("data: [DONE]\n\n"), "{stream}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
 /// The target and every header that answers depend on count in the key; others do not.
 #[tokio::test]
 async fn what_answers_depend_on_counts() {

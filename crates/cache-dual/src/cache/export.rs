@@ -155,9 +155,13 @@ impl<V: Clone + Send + Sync + 'static> DualCache<V, LocalCache<V>> {
         if inner.l2.is_none() && !entry.tags.as_slice().iter().all(|tag| self.adopt(*tag)) {
             return false;
         }
+        let entry = not_from_the_future(entry, inner.clock.now());
         let Ok(entry) = entry.try_map(|bytes| codec.decode(bytes)) else { return false };
-        let holds =
-            || inner.fences.holds(&key, ticket.token) && inner.stores.holds(&key, ticket.stored);
+        let holds = || {
+            inner.caches()
+                && inner.fences.holds(&key, ticket.token)
+                && inner.stores.holds(&key, ticket.stored)
+        };
         let entry = entry.with_epoch(UNCHECKED);
         cache_core::LocalTier::insert_if(&inner.l1, key, entry, holds) == Inserted::Stored
     }
@@ -171,6 +175,19 @@ impl<V: Clone + Send + Sync + 'static> DualCache<V, LocalCache<V>> {
             None => inner.stamps.adopt(borne),
         }
     }
+}
+
+/// A26: `entry` of a clock that is ahead of ours keeps its life, no more.
+fn not_from_the_future(mut entry: Entry<Bytes>, now: Timestamp) -> Entry<Bytes> {
+    let life = |until: Timestamp| match until {
+        Timestamp::MAX => until, // "never" is no moment
+        until => now.saturating_add(until.saturating_since(entry.stored_at)),
+    };
+    if entry.stored_at > now {
+        (entry.fresh_until, entry.expires_at) = (life(entry.fresh_until), life(entry.expires_at));
+        entry.stored_at = now;
+    }
+    entry
 }
 
 fn write_record(record: &mut Vec<u8>, key: &CacheKey, entry: &Entry<impl Sized>, value: &[u8]) {

@@ -212,8 +212,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         self.inner.remove(key).await
     }
 
-    /// Removes many keys, in one round trip to the remote tier; how many of them it or memory had. A
-    /// duplicate counts once.
+    /// Removes many keys, in one round trip to the remote tier for every 1,000 of them; how many it or
+    /// memory had. A duplicate counts once.
     ///
     /// # Errors
     ///
@@ -317,8 +317,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         self.inner.flights.len() + self.inner.tagged.len()
     }
 
-    /// Ends the cache, and all its clones: writes that are queued are made, within `limit`; memory is
-    /// given back, and the background tasks end. From then on lookups are misses, fetches go through,
+    /// Ends the cache, and all its clones: writes that are queued are made, within `limit`, and what
+    /// others have yet to learn of is tried once more, within another; memory is given back, and the
+    /// background tasks end. From then on lookups are misses, fetches go through,
     /// and nothing is stored. Closing it again does nothing. How many queued writes could not be made.
     pub async fn close(&self, limit: Duration) -> usize {
         self.inner.close(limit).await

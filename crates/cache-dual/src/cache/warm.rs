@@ -42,8 +42,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     ) -> Warmed {
         self.inner.listen();
         let inner = &self.inner;
-        let epoch = inner.epochs.now();
-        inner.resolve(&[], epoch).await;
+        inner.resolve(&[]).await;
         let mut warmed = Warmed::default();
         for (key, value, options) in entries {
             let ticket = inner.take_ticket(&key);

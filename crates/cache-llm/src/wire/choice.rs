@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::completion::{Choice, Frame, Function, Message};
 use super::value::Arguments;
+use crate::json::unescape;
 use crate::not_stored::NotStored;
 use crate::response::{Asked, ResponsePolicy};
 
@@ -29,7 +30,7 @@ struct Gathered {
 
 #[derive(Debug, Default)]
 struct Call {
-    /// The argument text, joined from its fragments.
+    /// The argument text, joined from its fragments, escapes as they came.
     text: String,
     /// The arguments need not be JSON text: they came as JSON already, or are free text.
     unchecked: bool,
@@ -93,6 +94,7 @@ impl Gathered {
         message: impl FnOnce(&mut Choice<'a>) -> Option<Message<'a>>,
     ) {
         self.failed |= choice.error.is_some();
+        self.says_something |= choice.text.0;
         if let Some(message) = message(&mut choice) {
             self.add_message(message);
         }
@@ -110,11 +112,11 @@ impl Gathered {
             let call = self.calls.entry(part.index.unwrap_or(position)).or_default();
             call.unchecked |= part.custom.is_some();
             if let Some(function) = part.function {
-                call.add(function);
+                call.add(&function);
             }
         }
         if let Some(function) = message.function_call {
-            self.function_call.get_or_insert_default().add(function);
+            self.function_call.get_or_insert_default().add(&function);
         }
     }
 
@@ -138,15 +140,16 @@ impl Gathered {
 }
 
 impl Call {
-    fn add(&mut self, function: Function<'_>) {
+    fn add(&mut self, function: &Function<'_>) {
         match function.arguments {
-            Some(Arguments::Text(fragment)) => self.text.push_str(&fragment.0),
+            Some(Arguments::Text(fragment)) => self.text.push_str(fragment),
             Some(Arguments::Object) => self.unchecked = true,
             None => {}
         }
     }
 
     fn is_json(&self) -> bool {
-        self.unchecked || serde_json::from_str::<IgnoredAny>(&self.text).is_ok()
+        let is_json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
+        self.unchecked || unescape(&self.text).is_some_and(|text| is_json(&text))
     }
 }

@@ -1,4 +1,4 @@
-//! Chat completions: a plain answer and one chunk of a stream have the same frame.
+//! Chat completions and legacy ones: a plain answer and one chunk of a stream have the same frame.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -16,6 +16,9 @@ pub(crate) struct Frame<'a> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Choice<'a> {
     pub(crate) index: Option<u64>,
+    /// What a legacy completion says.
+    #[serde(default)]
+    pub(crate) text: Presence,
     /// What a plain answer says.
     #[serde(borrow)]
     pub(crate) message: Option<Message<'a>>,

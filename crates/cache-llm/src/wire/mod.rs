@@ -5,11 +5,15 @@
 mod choice;
 mod completion;
 mod embeddings;
+mod message;
+mod response;
 mod value;
 
 pub(crate) use choice::Choices;
 pub(crate) use completion::Frame;
 pub(crate) use embeddings::embeddings;
+pub(crate) use message::message;
+pub(crate) use response::response;
 
 use crate::not_stored::NotStored;
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A string, borrowed where it has no escapes.
 ///
@@ -32,83 +33,39 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// Whether a value says anything: not null, not empty.
+///
+/// Looked at as source text: a chunk may end in the middle of a surrogate pair, so that its text is
+/// none by itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Presence(pub(crate) bool);
 
 impl<'de> Deserialize<'de> for Presence {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Presence;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_unit<E>(self) -> Result<Presence, E> {
-                Ok(Presence(false))
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Presence, E> {
-                Ok(Presence(true))
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Presence, E> {
-                Ok(Presence(true))
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Presence, E> {
-                Ok(Presence(true))
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Presence, E> {
-                Ok(Presence(true))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Presence, E> {
-                Ok(Presence(!text.is_empty()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Presence, A::Error> {
-                let mut any = false;
-                while items.next_element::<IgnoredAny>()?.is_some() {
-                    any = true;
-                }
-                Ok(Presence(any))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Presence, A::Error> {
-                let mut any = false;
-                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-                    any = true;
-                }
-                Ok(Presence(any))
-            }
-        }
-        deserializer.deserialize_any(Any)
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(match text.as_bytes() {
+            b"null" | b"\"\"" => false,
+            [b'[' | b'{', inner @ .., _] => !inner.trim_ascii().is_empty(),
+            _ => true,
+        }))
     }
 }
 
 /// The arguments of a tool call: JSON as text by the book, JSON as such from some providers.
 #[derive(Debug)]
 pub(crate) enum Arguments<'a> {
-    Text(Text<'a>),
+    /// What stands between the quotes, for the same reason as above.
+    Text(&'a str),
     Object,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Arguments<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an object")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Arguments::Text(Text(Cow::Borrowed(text))))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Arguments::Text(Text(Cow::Owned(text.to_owned()))))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Arguments::Object)
-            }
+        let text = <&'de RawValue>::deserialize(deserializer)?.get();
+        if text.starts_with('{') {
+            return Ok(Self::Object);
         }
-        deserializer.deserialize_any(Either)
+        let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        inner.map(Self::Text).ok_or_else(|| D::Error::custom("neither a string nor an object"))
     }
 }
 

@@ -58,6 +58,51 @@ CASES = {
 }
 
 
+def joined(chunks):
+    """What a client makes of a stream: the plain answer."""
+    answer = {**chunks[0], "object": "chat.completion", "usage": chunks[-1]["usage"]}
+    choices = {}
+    for chunk in chunks:
+        for part in chunk["choices"]:
+            choice = choices.setdefault(part["index"], {"content": "", "calls": {}, "finish_reason": None})
+            choice["content"] += part["delta"]["content"] or ""
+            choice["finish_reason"] = part["finish_reason"] or choice["finish_reason"]
+            for call in part["delta"]["tool_calls"] or []:
+                whole = choice["calls"].setdefault(call["index"], {"id": call["id"], "name": "", "arguments": ""})
+                whole["name"] += call["function"]["name"] or ""
+                whole["arguments"] += call["function"]["arguments"] or ""
+    return {name: answer[name] for name in ("id", "created", "model", "usage", "object")}, choices
+
+
+def of_plain(answer):
+    choices = {}
+    for choice in answer["choices"]:
+        message = choice["message"]
+        calls = enumerate(message["tool_calls"] or [])
+        choices[choice["index"]] = {
+            "content": message["content"] or "",
+            "calls": {index: {"id": call["id"], **call["function"]} for index, call in calls},
+            "finish_reason": choice["finish_reason"],
+        }
+    return {name: answer[name] for name in ("id", "created", "model", "usage", "object")}, choices
+
+
+def check_transports():
+    """A stored answer serves the other transport, and the client reads the same answer from it."""
+    usage = {"stream_options": {"include_usage": True}}
+    for options in [{"seed": 11}, {"seed": 12, "tools": [TOOL]}, {"seed": 13, "n": 2}]:
+        _, plain = chat(**options)
+        headers, chunks = streamed(**options, **usage)
+        assert is_hit(headers), f"a stream of a stored plain answer: {headers.get('cache-status')}"
+        assert joined(chunks) == of_plain(plain), f"{joined(chunks)}\n{of_plain(plain)}"
+    for options in [{"seed": 21}, {"seed": 22, "tools": [TOOL]}]:
+        _, chunks = streamed(**options, **usage)
+        headers, plain = chat(**options)
+        assert is_hit(headers), f"a plain answer of a stored stream: {headers.get('cache-status')}"
+        assert joined(chunks) == of_plain(plain), f"{joined(chunks)}\n{of_plain(plain)}"
+    print("same answer in both transports")
+
+
 def is_hit(headers):
     status = headers.get("cache-status")
     assert status, "no Cache-Status header"
@@ -91,6 +136,7 @@ def check_error(error, model):
 
 for case, function in CASES.items():
     check_twice(case, function)
+check_transports()
 check_error(openai.NotFoundError, "no-such-model")
 check_error(openai.RateLimitError, "sim-rate-limit")
 check_error(openai.InternalServerError, "sim-server-error")

@@ -1,22 +1,24 @@
-//! An allocator that counts the bytes alive, while it is asked to.
+//! An allocator that counts the bytes alive and the allocations, while it is asked to.
 #![allow(unsafe_code, reason = "there is no other way to see what a cache allocates")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// Off outside of `live_bytes`: contenders that allocate on each insertion must not pay for counting
+// Off outside of `live_bytes` and `allocations`: contenders that allocate on each insertion must not pay for counting
 // while they are timed. No memory is published through these, hence `Relaxed`.
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicI64 = AtomicI64::new(0);
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
 fn count(bytes: usize, sign: i64) {
     if COUNTS.load(Ordering::Relaxed) {
         LIVE.fetch_add(sign * bytes.cast_signed() as i64, Ordering::Relaxed);
+        MADE.fetch_add(u64::from(sign > 0), Ordering::Relaxed);
     }
 }
 
@@ -51,10 +53,20 @@ unsafe impl GlobalAlloc for Counting {
 
 /// Runs `work` and returns what it made, and how many bytes more were alive when it was done. On
 /// every thread, so nothing else may run meanwhile.
-pub(super) fn live_bytes<T>(work: impl FnOnce() -> T) -> (T, i64) {
+pub(crate) fn live_bytes<T>(work: impl FnOnce() -> T) -> (T, i64) {
+    (counted(work), LIVE.load(Ordering::Relaxed))
+}
+
+/// The same with how often memory was asked for; to grow what there is counts as once more.
+pub(crate) fn allocations<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    (counted(work), MADE.load(Ordering::Relaxed))
+}
+
+fn counted<T>(work: impl FnOnce() -> T) -> T {
     LIVE.store(0, Ordering::Relaxed);
+    MADE.store(0, Ordering::Relaxed);
     COUNTS.store(true, Ordering::Relaxed);
     let made = work();
     COUNTS.store(false, Ordering::Relaxed);
-    (made, LIVE.load(Ordering::Relaxed))
+    made
 }
