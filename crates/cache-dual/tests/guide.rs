@@ -97,8 +97,6 @@ impl Day {
         if !file.is_empty() {
             cache.import(&Bincode, &mut &file[..]).expect("what was exported");
         }
-        cache.get(&CacheKey::from_text("first use")).await; // the bus is listened to from here on
-        tokio::time::sleep(Duration::from_millis(5)).await;
         Instance(Some(cache))
     }
 

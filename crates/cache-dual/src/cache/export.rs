@@ -100,12 +100,12 @@ impl<V: Clone + Send + Sync + 'static> DualCache<V, LocalCache<V>> {
     /// Brings back into memory what [`export`](Self::export) wrote, with what it has left to live.
     ///
     /// Where there is a remote tier, each entry is confirmed by it before it is first served: it may
-    /// have been invalidated meanwhile. While it does not answer, values that are asked for without tags
-    /// are served all the same, and counted as doubtful; those asked for with
-    /// [tags](crate::Query::tags) are misses.
+    /// have been invalidated meanwhile. While it does not answer, entries without
+    /// [tags](crate::Query::tags) are served all the same, and counted as doubtful; those with tags are
+    /// misses.
     ///
-    /// To be called before the cache is used: who has asked a cache while the remote tier was out finds
-    /// that it skips the whole file. Blocks on `from`.
+    /// Import before anything else is asked of the cache: one that was used while the remote tier was out
+    /// skips the whole file. Blocks on `from`.
     ///
     /// # Errors
     ///
