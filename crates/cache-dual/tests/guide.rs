@@ -76,7 +76,7 @@ impl Day {
     }
 
     /// Starts an instance, with what an earlier one left in `file`, if it left any.
-    async fn start(&self, file: &[u8]) -> Instance {
+    fn start(&self, file: &[u8]) -> Instance {
         if self.page < 1 {
             return Instance(None);
         }
@@ -141,7 +141,7 @@ impl Day {
             .flat_map(|n| ["small", "large"].map(|model| format!("{model} {n}")))
             .chain(["large rush".to_owned()])
             .collect();
-        let (a, b) = (self.start(&[]).await, self.start(&[]).await);
+        let (a, b) = (self.start(&[]), self.start(&[]));
         self.morning(&a, &questions).await;
         self.neighbour(&b, &questions).await;
         self.provider_outage(&a, &questions).await;
@@ -213,7 +213,7 @@ impl Day {
             cache.export(&Bincode, &mut file).expect("memory takes it");
             cache.close(Duration::from_secs(1)).await;
         }
-        let a = self.start(&file).await;
+        let a = self.start(&file);
         for question in questions {
             self.ask(&a, question).await;
         }
