@@ -22,6 +22,12 @@ pub trait LocalTier<V>: std::fmt::Debug + Send + Sync + 'static {
     /// The live entry of `key`. Counts as a use for the eviction policy.
     fn get(&self, key: &CacheKey) -> Option<Entry<V>>;
 
+    /// What `look` makes of the live entry of `key`: as [`get`](Self::get), without a clone. `look` runs
+    /// while nothing is locked, if the tier can have it so; its default is no cheaper than `get`.
+    fn get_with<R>(&self, key: &CacheKey, look: impl FnOnce(&Entry<V>) -> R) -> Option<R> {
+        self.get(key).map(|entry| look(&entry))
+    }
+
     /// Stores `entry`, in place of any other under `key`.
     fn insert(&self, key: CacheKey, entry: Entry<V>) -> Inserted {
         self.insert_if(key, entry, || true)

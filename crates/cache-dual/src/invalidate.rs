@@ -157,7 +157,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let turn = self.stamps.changing();
         // Owed first: from the moment that the epoch shows it, the remote tier's word is not taken.
         let owing = (!debt.is_none()).then(|| self.repairs.note_tag(tag, stamp, debt));
-        self.stamps.change(tag, stamp, &self.epochs);
+        self.stamps.forget(&tag, &self.epochs);
         drop(turn);
         if let Some(owing) = owing {
             self.see_to(owing);
@@ -257,7 +257,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 let (root, stamp) = (self.stamps.root(), random());
                 let turn = self.stamps.changing();
                 let owing = self.repairs.note_root(root, stamp, self.all());
-                self.stamps.change(root, stamp, &self.epochs);
+                self.stamps.forget(&root, &self.epochs);
                 drop(turn);
                 self.forget_all();
                 self.events.tell(&Event::Clear);

@@ -28,6 +28,17 @@ impl<V> Outcome<V> {
         Self { value, source, freshness, stored_at, expires_at }
     }
 
+    /// The same of an entry that stays where it is.
+    #[inline]
+    pub(crate) fn of(entry: &Entry<V>, source: Source, freshness: Freshness) -> Self
+    where
+        V: Clone,
+    {
+        let Entry { value, stored_at, expires_at, .. } = entry;
+        let (stored_at, expires_at) = (*stored_at, *expires_at);
+        Self { value: value.clone(), source, freshness, stored_at, expires_at }
+    }
+
     /// Whether it is past its fresh time, and served because there is nothing better.
     pub const fn is_stale(&self) -> bool {
         matches!(self.freshness, Freshness::Stale)

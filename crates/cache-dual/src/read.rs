@@ -64,13 +64,16 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         (self.near(key), epoch)
     }
 
-    #[inline]
     fn by_freshness(&self, entry: Entry<V>) -> Near<V> {
+        if self.is_fresh(&entry) { Near::Fresh(entry) } else { Near::Stale(entry) }
+    }
+
+    #[inline]
+    fn is_fresh(&self, entry: &Entry<V>) -> bool {
         // Expired entries are absent, so those without a grace time are fresh.
-        let is_fresh = entry.fresh_until >= entry.expires_at
+        entry.fresh_until >= entry.expires_at
             || self.clock.recent().saturating_add(RECENT) < entry.fresh_until
-            || self.clock.now() < entry.fresh_until;
-        if is_fresh { Near::Fresh(entry) } else { Near::Stale(entry) }
+            || self.clock.now() < entry.fresh_until
     }
 
     /// Something was invalidated since the entry of `key` was last checked.
@@ -254,11 +257,27 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     #[inline]
     pub(crate) fn hit(&self, key: &CacheKey) -> Option<Outcome<V>> {
         let sampled = Counters::sampled();
-        let Near::Fresh(entry) = self.near(key) else { return None };
+        let epoch = self.epochs.now();
+        // Of the entry nothing but the value is cloned.
+        let look = |entry: &Entry<V>| {
+            let is_good = entry.epoch == epoch && self.is_fresh(entry);
+            is_good.then(|| Outcome::of(entry, Source::L1, Freshness::Fresh))
+        };
+        let outcome = match self.l1.get_with(key, look)? {
+            Some(outcome) => outcome,
+            None => self.second_look(key)?,
+        };
         if let Some(started) = sampled {
             self.counters.time_hit(started);
         }
         self.count_hit(key, Source::L1);
+        Some(outcome)
+    }
+
+    /// A hit on an entry that has to be checked first.
+    #[cold]
+    fn second_look(&self, key: &CacheKey) -> Option<Outcome<V>> {
+        let Near::Fresh(entry) = self.near(key) else { return None };
         Some(Outcome::new(entry, Source::L1, Freshness::Fresh))
     }
 

@@ -5,6 +5,7 @@
 //! cache has the cache's *root* as a tag, which is what clearing changes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::{CacheKey, Clock, Inserted, Tag, TagStamp, Timestamp};
@@ -28,6 +29,7 @@ pub(crate) struct Stamps {
     known: MemoryCache<Tag, Known>,
     /// Generations of tags, raised by whatever makes what is being asked about them worthless.
     changes: Fences,
+    has_changed: AtomicBool,
     recheck: Duration,
     changing: Mutex<()>,
 }
@@ -75,7 +77,8 @@ impl Stamps {
             .expect("the capacity was checked");
         let root = scoped(&namespace, &[]);
         let (changes, changing) = (Fences::new(), Mutex::new(()));
-        Self { namespace, root, known, changes, recheck, changing }
+        let has_changed = AtomicBool::new(false);
+        Self { namespace, root, known, changes, has_changed, recheck, changing }
     }
 
     /// The tag that every entry of the namespace has.
@@ -119,8 +122,12 @@ impl Stamps {
         self.known.get_or_insert_with(tag, made).stamp
     }
 
-    /// Takes a tag to bear a stamp that nobody can confirm, unless another is known.
+    /// Takes a tag to bear a stamp that nobody can confirm, unless another is known, or may have been:
+    /// once any tag was changed, one that is not known may be one of those.
     pub(crate) fn adopt(&self, borne: TagStamp) -> bool {
+        if self.has_changed.load(Ordering::Acquire) {
+            return self.known(&borne.tag) == Some(borne.stamp);
+        }
         let made = || Known { stamp: borne.stamp, confirmed: None };
         self.known.get_or_insert_with(borne.tag, made).stamp == borne.stamp
     }
@@ -146,16 +153,10 @@ impl Stamps {
         self.changing.lock()
     }
 
-    /// Gives `tag` a new stamp, here.
-    pub(crate) fn change(&self, tag: Tag, stamp: Stamp, epochs: &Epochs) {
-        epochs.raise();
-        self.changes.raise(&Self::key(&tag));
-        let _ = self.known.insert(tag, Known { stamp, confirmed: None });
-        epochs.raise();
-    }
-
-    /// Another process changed `tag`.
+    /// `tag` was changed, here or by another process. What it bears from now on is not kept: only of tags
+    /// in use is there anything to know, and invalidating a million others is not to displace them.
     pub(crate) fn forget(&self, tag: &Tag, epochs: &Epochs) {
+        self.has_changed.store(true, Ordering::Release);
         epochs.raise();
         self.changes.raise(&Self::key(tag));
         self.known.remove(tag);

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cache_core::{Clock as _, CodecId, Entry, Lifetime, Payload, RemoteTier};
 use cache_dual::codec::Raw;
 use cache_dual::{CacheKey, DualCache, InsertOptions, LeaseOptions, Lookup, Tag, WriteMode};
-use common::yielding::Yielding;
+use common::steps::Stepped;
 use common::{Refused, TTL, World, bytes, key, polled};
 
 const PLAIN: InsertOptions = InsertOptions::new();
@@ -33,7 +33,7 @@ const KINDS: [Kind; 4] = [Kind::Plain, Kind::Queued, Kind::Leased, Kind::Hedged]
 
 fn cache(world: &World, kind: Kind) -> DualCache<Bytes> {
     DualCache::builder()
-        .remote(Arc::new(Yielding(Arc::clone(&world.remote))), Raw)
+        .remote(Arc::new(Stepped(Arc::clone(&world.remote))), Raw)
         .clock(world.clock.clone())
         .default_ttl(TTL)
         .tune(|options| match kind {

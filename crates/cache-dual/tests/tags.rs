@@ -260,6 +260,11 @@ async fn tags_are_remembered_in_bounded_space() {
     for n in 0..50 {
         assert!(!has(&cache, &format!("{n}")).await, "{n}");
     }
+    put(&cache, "kept", &[named(60)]).await;
+    for n in 100..5_000 {
+        cache.remove_tag(&named(n)).await.unwrap();
+    }
+    assert!(has(&cache, "kept").await, "nobody invalidated it");
     put(&cache, "new", &[named(1)]).await;
     assert!(has(&cache, "new").await);
     let fetched = cache.query(&key("f")).tags(&[named(2)]).lookup().await;

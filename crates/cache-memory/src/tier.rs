@@ -45,6 +45,10 @@ where
         self.get(key).map(|entry| entry.to_value())
     }
 
+    fn get_with<R>(&self, key: &CacheKey, look: impl FnOnce(&Entry<V>) -> R) -> Option<R> {
+        self.get(key).map(|entry| look(&entry))
+    }
+
     fn insert_if(
         &self,
         key: CacheKey,

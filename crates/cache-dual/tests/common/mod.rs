@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod steps;
-pub(crate) mod yielding;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
