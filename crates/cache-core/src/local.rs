@@ -16,8 +16,8 @@ use crate::stats::LocalStats;
 /// * **Bounded.** The tier may evict any entry at any time to keep within its bounds.
 /// * **Cheap.** A `get` neither blocks for long nor allocates.
 ///
-/// `DualCache` is generic over this trait, so a hit costs no virtual call. An adapter over another
-/// in-process cache implements it in a few lines.
+/// `DualCache` is generic over this trait, so a hit costs no virtual call. The last page of the workspace's
+/// `docs/guide` has an adapter over another in-process cache, moka.
 pub trait LocalTier<V>: std::fmt::Debug + Send + Sync + 'static {
     /// The live entry of `key`. Counts as a use for the eviction policy.
     fn get(&self, key: &CacheKey) -> Option<Entry<V>>;

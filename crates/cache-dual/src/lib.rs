@@ -86,6 +86,8 @@ mod fence;
 mod fetch;
 pub mod flight;
 mod forget;
+#[cfg(doctest)]
+mod guide;
 mod health;
 mod inner;
 mod invalidate;

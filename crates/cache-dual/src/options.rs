@@ -21,6 +21,17 @@ use crate::strategy::Strategy;
 /// let cache: DualCache<String> = DualCache::builder().options(options).build()?;
 /// # Ok::<(), cache_dual::BuildError>(())
 /// ```
+///
+/// In JSON, say:
+///
+/// ```json
+/// {
+///   "ttl": "10m",
+///   "grace": "1h",
+///   "breaker": { "failures": 5, "probe_interval": "500ms" },
+///   "writes": { "queued": { "capacity": 1000 } }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
@@ -121,6 +132,8 @@ impl Default for DualOptions {
 }
 
 /// Whether callers wait for writes to the remote tier.
+///
+/// In configuration `"through"`, or `{ "queued": { "capacity": 1000 } }`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case", deny_unknown_fields))]

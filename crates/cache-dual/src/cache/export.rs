@@ -100,7 +100,12 @@ impl<V: Clone + Send + Sync + 'static> DualCache<V, LocalCache<V>> {
     /// Brings back into memory what [`export`](Self::export) wrote, with what it has left to live.
     ///
     /// Where there is a remote tier, each entry is confirmed by it before it is first served: it may
-    /// have been invalidated meanwhile. Blocks on `from`.
+    /// have been invalidated meanwhile. While it does not answer, entries without
+    /// [tags](crate::Query::tags) are served all the same, and counted as doubtful; those with tags are
+    /// misses.
+    ///
+    /// Import before anything else is asked of the cache: one that was used while the remote tier was out
+    /// skips the whole file. Blocks on `from`.
     ///
     /// # Errors
     ///

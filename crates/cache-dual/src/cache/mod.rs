@@ -105,6 +105,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// If the fetch fails or takes longer than the hard timeout, and a stale value is left, that is
     /// the outcome.
     ///
+    /// `E` is an error type of your own, since callers share it. `Box<dyn Error>` and `anyhow::Error` are
+    /// none themselves: wrap them, as `.map_err(std::io::Error::other)` does.
+    ///
     /// # Errors
     ///
     /// [`FetchError::Origin`] with what `fetch` returned, shared by all who waited for it. It is not
