@@ -3,20 +3,23 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cache_core::{CacheKey, Error};
 use cache_dual::flight::Flights;
-use cache_dual::{DualCache, InsertOptions, Outcome};
+use cache_dual::{DualCache, InsertOptions, Outcome, Source};
 use cache_key::{EndpointKind, KeyScope, Request};
 
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::{Plan, flights};
+use crate::price::PriceTable;
 use crate::replay::ReplayOptions;
 use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, Reply, Storage};
 use crate::request::{Bypass, PolicyError, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
+use crate::savings::{Ledger, Savings};
 use crate::streamed::Announced;
 use crate::view::{View, view};
 
@@ -33,6 +36,7 @@ pub(crate) struct Inner<H, E> {
     pub(crate) requests: RequestPolicy,
     pub(crate) responses: Arc<ResponsePolicy>,
     pub(crate) replay: ReplayOptions,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) flights: Flights<Announced<H, E>>,
 }
 
@@ -48,6 +52,8 @@ where
             requests: RequestPolicy::default(),
             responses: ResponsePolicy::default(),
             replay: ReplayOptions::default(),
+            prices: PriceTable::default(),
+            models_counted: 100,
             calls: PhantomData,
         }
     }
@@ -128,6 +134,11 @@ where
         removed
     }
 
+    /// What hits have spared, by model: tokens, and dollars where the price is known.
+    pub fn savings(&self) -> Savings {
+        self.inner.ledger.snapshot()
+    }
+
     /// The cache underneath.
     pub fn dual(&self) -> &DualCache<Bytes> {
         &self.inner.dual
@@ -165,7 +176,20 @@ where
 
     /// The stored answer as the request of `plan` wants it; `None` if that cannot be had of it.
     pub(crate) fn hit(&self, plan: &Plan, outcome: &Outcome<Bytes>) -> Option<Reply<H>> {
-        let View { body, transcoded } = match view(&outcome.value, plan.asked(), &self.replay) {
+        let now = self.dual.now();
+        let served = Served {
+            source: outcome.source,
+            age: outcome.age(now),
+            remaining: outcome.remaining(now),
+            stale: outcome.is_stale(),
+        };
+        self.serve(plan, &outcome.value, served)
+    }
+
+    /// The answer in `entry` as the request of `plan` wants it, counted as a hit; `None` if that
+    /// cannot be had of it.
+    pub(crate) fn serve(&self, plan: &Plan, entry: &Bytes, served: Served) -> Option<Reply<H>> {
+        let View { body, transcoded, about } = match view(entry, plan.asked(), &self.replay) {
             Ok(view) => view,
             Err(reason) => {
                 let key = plan.key().short();
@@ -173,17 +197,35 @@ where
                 return None;
             }
         };
-        let now = self.dual.now();
+        let saved = self.ledger.add(about.model().unwrap_or(plan.model()), &about.usage);
+        let Served { source, age, remaining, stale } = served;
         Some(Reply::Hit(Hit {
             body,
             transport: plan.transport(),
             transcoded,
-            source: outcome.source,
-            age: outcome.age(now),
-            remaining: outcome.remaining(now),
+            source,
+            age,
+            remaining,
+            stale,
+            usage: about.usage,
+            saved,
+            about,
             pause: self.replay.pause(),
         }))
     }
+
+    /// What is stored in memory for `plan`, if it is fresh.
+    pub(crate) fn fresh(&self, plan: &Plan) -> Option<Outcome<Bytes>> {
+        self.dual.peek(plan.key()).filter(|outcome| !outcome.is_stale())
+    }
+}
+
+/// How an entry came to its hit.
+pub(crate) struct Served {
+    pub(crate) source: Source,
+    pub(crate) age: Duration,
+    pub(crate) remaining: Duration,
+    pub(crate) stale: bool,
 }
 
 /// How an answer of this plan is stored.
@@ -216,6 +258,8 @@ pub struct LlmCacheBuilder<H, E> {
     requests: RequestPolicy,
     responses: ResponsePolicy,
     replay: ReplayOptions,
+    prices: PriceTable,
+    models_counted: usize,
     calls: PhantomData<fn() -> (H, E)>,
 }
 
@@ -223,6 +267,19 @@ impl<H, E> LlmCacheBuilder<H, E> {
     /// Which requests are cached. Default: see [`RequestPolicy`].
     pub fn request_policy(mut self, policy: RequestPolicy) -> Self {
         self.requests = policy;
+        self
+    }
+
+    /// What tokens cost, to count savings by. Default: [`PriceTable::default`], which is dated.
+    pub fn prices(mut self, prices: PriceTable) -> Self {
+        self.prices = prices;
+        self
+    }
+
+    /// For how many models savings are counted one by one; the rest is counted together. Default:
+    /// 100.
+    pub fn models_counted(mut self, models: usize) -> Self {
+        self.models_counted = models;
         self
     }
 
@@ -246,8 +303,13 @@ impl<H, E> LlmCacheBuilder<H, E> {
     pub fn build(self) -> Result<LlmCache<H, E>, PolicyError> {
         self.requests.check()?;
         self.responses.check()?;
-        let Self { dual, requests, responses, replay, calls: _ } = self;
+        if let Some(price) = self.prices.flaw() {
+            return Err(PolicyError::Price(price));
+        }
+        let Self { dual, requests, responses, replay, prices, models_counted, calls: _ } = self;
+        let ledger = Arc::new(Ledger::new(prices, models_counted));
         let (responses, flights) = (Arc::new(responses), Flights::new());
-        Ok(LlmCache { inner: Arc::new(Inner { dual, requests, responses, replay, flights }) })
+        let inner = Inner { dual, requests, responses, replay, ledger, flights };
+        Ok(LlmCache { inner: Arc::new(inner) })
     }
 }

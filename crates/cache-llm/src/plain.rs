@@ -10,22 +10,24 @@ use cache_dual::flight::{Heard, Role, Seat};
 use cache_dual::{FetchError, Fetched, Source};
 use parking_lot::Mutex;
 
-use crate::cache::{Inner, insert_options};
+use crate::cache::{Inner, Served, insert_options};
 use crate::collect::{Collected, collect};
 use crate::dialect::carries_all;
 use crate::not_stored::NotStored;
 use crate::origin::{Origin, OriginAnswer};
 use crate::plan::{Plan, flight};
-use crate::reply::{AnswerError, Body, Hit, Passed, Reply, Storage};
+use crate::reply::{AnswerError, Body, Passed, Reply, Storage};
 use crate::response::{StreamOptions, Transport};
+use crate::stored;
 use crate::streamed::Announced;
+use crate::usage::Summary;
 use crate::view::view;
 
 /// What a call to the origin brought.
 struct Fetch<H, E> {
     /// For the caller who made the call.
     own: Result<Passed<H>, AnswerError<E>>,
-    /// For the cache, and for all who waited.
+    /// The entry, for the cache and for all who waited.
     shared: Result<Bytes, Unstored<H, E>>,
 }
 
@@ -109,7 +111,7 @@ where
             chunk.ok()?;
         }
         recorded.clone().outcome().await.ok()?;
-        let entry = self.dual.peek(plan.key())?.value;
+        let entry = self.fresh(plan)?.value;
         self.dual.count_collapsed();
         view(&entry, plan.asked(), &self.replay).is_ok().then_some(entry)
     }
@@ -125,7 +127,7 @@ where
                 Role::Follower(follower) => follower,
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.
-                    if let Some(outcome) = self.dual.peek(plan.key())
+                    if let Some(outcome) = self.fresh(plan)
                         && let Some(hit) = self.hit(plan, &outcome)
                     {
                         return Ok(hit);
@@ -142,16 +144,17 @@ where
                 unreachable!("flights of streams have their own keys")
             };
             self.dual.count_collapsed();
+            let served = Served {
+                source: Source::Collapsed,
+                age: Duration::ZERO,
+                remaining: plan.ttl(),
+                stale: false,
+            };
             return match shared {
-                Ok(body) => Ok(Reply::Hit(Hit {
-                    body: body.clone(),
-                    transport: Transport::Plain,
-                    transcoded: false,
-                    source: Source::Collapsed,
-                    age: Duration::ZERO,
-                    remaining: plan.ttl(),
-                    pause: None,
-                })),
+                Ok(entry) => match self.serve(plan, entry, served) {
+                    Some(hit) => Ok(hit),
+                    None => self.pass(origin, NotStored::Unexpected).await,
+                },
                 Err(unstored) => self.share(plan, unstored, origin).await,
             };
         }
@@ -253,11 +256,15 @@ where
             }
             Err(error) => return Fetch::failed(AnswerError::Body(Arc::from(error))),
         };
-        match verdict.and_then(|()| self.responses.judge(asked, &body)) {
-            Ok(()) => Fetch {
-                own: Ok(passed(Body::Whole(body.clone()), Storage::Stored)),
-                shared: Ok(body),
-            },
+        let judged = verdict.and_then(|()| self.responses.judge(asked, &body)).map(|()| {
+            let summary = Summary::of_plain(asked.kind, &body);
+            stored::plain(&summary, &body)
+        });
+        match judged {
+            // The caller's body is a part of the entry: it is held once.
+            Ok((entry, body)) => {
+                Fetch { own: Ok(passed(Body::Whole(body), Storage::Stored)), shared: Ok(entry) }
+            }
             Err(reason) => {
                 let (key, label) = (plan.key().short(), reason.label());
                 tracing::debug!(%key, reason = label, "answer not stored");

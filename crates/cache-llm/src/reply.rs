@@ -13,8 +13,11 @@ use tokio::sync::watch;
 
 use crate::not_stored::NotStored;
 use crate::origin::BodyStream;
+use crate::price::Dollars;
 use crate::replay::paced;
 use crate::response::Transport;
+use crate::stored::About;
+use crate::usage::Usage;
 
 /// What a caller gets: a stored answer, or the provider's.
 #[derive(Debug)]
@@ -42,6 +45,13 @@ pub struct Hit {
     pub age: Duration,
     /// How long it has left.
     pub remaining: Duration,
+    /// Whether it is past its fresh time, and served because the provider failed.
+    pub stale: bool,
+    /// What the answer cost in tokens when it was fetched.
+    pub usage: Usage,
+    /// What it would cost now, where its price is known.
+    pub saved: Option<Dollars>,
+    pub(crate) about: About,
     pub(crate) pause: Option<Duration>,
 }
 
@@ -100,6 +110,16 @@ impl Recorded {
 }
 
 impl Hit {
+    /// The model that answered, where the answer names it.
+    pub fn model(&self) -> Option<&str> {
+        self.about.model()
+    }
+
+    /// Why the first choice ended: the finish reason, the stop reason or the status.
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.about.finish_reason()
+    }
+
     /// The body as a stream: event by event if it is one, as the cache's
     /// [`ReplayOptions`](crate::ReplayOptions) say, else in one piece.
     pub fn into_stream(self) -> BodyStream {
@@ -130,6 +150,8 @@ impl fmt::Debug for Hit {
             .field("source", &self.source)
             .field("age", &self.age)
             .field("remaining", &self.remaining)
+            .field("stale", &self.stale)
+            .field("usage", &self.usage)
             .finish()
     }
 }

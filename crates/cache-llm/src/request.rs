@@ -100,6 +100,9 @@ pub enum PolicyError {
     /// A temperature that no request can have.
     #[error("a temperature has to be a number that is not negative, not {0}")]
     Temperature(f64),
+    /// A price or a cost that no model can have.
+    #[error("a price has to be a number that is not negative, not {0}")]
+    Price(f64),
     /// A limit for answers of zero bytes.
     #[error("the largest answer has to be larger than zero bytes")]
     ZeroMaxAnswer,

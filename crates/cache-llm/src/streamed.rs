@@ -17,8 +17,9 @@ use crate::origin::{Origin, OriginAnswer};
 use crate::plain::Unstored;
 use crate::plan::Plan;
 use crate::reply::{AnswerError, Body, Passed, Recorded, Reply, Storage};
-use crate::response::ResponsePolicy;
+use crate::response::{ResponsePolicy, Transport};
 use crate::stored;
+use crate::usage::Summary;
 
 /// What the leader of a flight tells its followers.
 pub(crate) enum Announced<H, E> {
@@ -58,7 +59,7 @@ where
                 Role::Follower(follower) => follower,
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.
-                    if let Some(outcome) = self.dual.peek(plan.key())
+                    if let Some(outcome) = self.fresh(plan)
                         && let Some(hit) = self.hit(plan, &outcome)
                     {
                         return Ok(hit);
@@ -200,7 +201,10 @@ impl Recorder {
             // An answer that its only reader left after the terminal event is as good as any.
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
                 let judged = responses.judge_pieces(plan.asked(), &pieces);
-                judged.map(|()| stored::stream(plan.asked().stream, &pieces))
+                judged.map(|()| {
+                    let summary = Summary::of(plan.kind(), Transport::Stream, &pieces);
+                    stored::stream(plan.asked().stream, &summary, &pieces)
+                })
             }
             Recording::TooLarge => Err(NotStored::TooLarge { limit: responses.largest() }),
             Recording::Broken => Err(NotStored::Broken),

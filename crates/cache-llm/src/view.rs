@@ -5,13 +5,14 @@ use bytes::Bytes;
 use crate::dialect::{self, NotTranscodable, Streaming};
 use crate::replay::{Chunking, ReplayOptions};
 use crate::response::{Asked, Transport};
-use crate::stored::{self, Stored};
+use crate::stored::{self, About, Stored};
 
 /// What of an entry a request gets.
 pub(crate) struct View {
     pub(crate) body: Bytes,
     /// It was recorded in the other transport.
     pub(crate) transcoded: bool,
+    pub(crate) about: About,
 }
 
 /// The answer in `entry` as the request behind `asked` wants it.
@@ -25,7 +26,7 @@ pub(crate) fn view(
     asked: &Asked,
     replay: &ReplayOptions,
 ) -> Result<View, NotTranscodable> {
-    let Stored { transport, options, body } =
+    let Stored { transport, options, about, body } =
         stored::read(entry).ok_or(NotTranscodable::Unexpected)?;
     let streaming = Streaming { usage: asked.stream.include_usage, piece: replay.chunking.piece() };
     let transcoded = transport != asked.transport;
@@ -51,5 +52,5 @@ pub(crate) fn view(
             }
         }
     };
-    Ok(View { body, transcoded })
+    Ok(View { body, transcoded, about })
 }
