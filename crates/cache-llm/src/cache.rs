@@ -6,21 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache_core::{CacheKey, Error};
+use cache_core::{CacheKey, Error, Tag};
 use cache_dual::flight::Flights;
-use cache_dual::{DualCache, InsertOptions, Outcome, Source};
-use cache_key::{EndpointKind, KeyScope, Request};
+use cache_dual::{DualCache, InsertOptions, Outcome, Source, Ticket};
+use cache_key::{EndpointKind, KeyScope, Request, Tenant};
 
+use crate::dialect::NotTranscodable;
+use crate::edit::HitOptions;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::{Plan, flights};
 use crate::price::PriceTable;
 use crate::replay::ReplayOptions;
-use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, Reply, Storage};
+use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, RemoveError, Reply, Storage};
 use crate::request::{Bypass, PolicyError, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
 use crate::savings::{Ledger, Savings};
 use crate::streamed::Announced;
+use crate::tags;
 use crate::view::{View, view};
 
 /// Answers requests from a cache, or from the provider and into the cache.
@@ -36,6 +39,7 @@ pub(crate) struct Inner<H, E> {
     pub(crate) requests: RequestPolicy,
     pub(crate) responses: Arc<ResponsePolicy>,
     pub(crate) replay: ReplayOptions,
+    pub(crate) hits: HitOptions,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) flights: Flights<Announced<H, E>>,
 }
@@ -52,6 +56,7 @@ where
             requests: RequestPolicy::default(),
             responses: ResponsePolicy::default(),
             replay: ReplayOptions::default(),
+            hits: HitOptions::default(),
             prices: PriceTable::default(),
             models_counted: 100,
             calls: PhantomData,
@@ -69,8 +74,13 @@ where
         body: &[u8],
         scope: &KeyScope,
     ) -> Result<Plan, Bypass> {
-        self.inner.requests.kind(kind)?; // before any work on the body
-        self.inner.requests.plan(&Request::parse(kind, body)?, scope)
+        let inner = &*self.inner;
+        let strategy = inner.dual.strategy();
+        if !strategy.caches() {
+            return Err(Bypass::Strategy(strategy));
+        }
+        inner.requests.admit(kind, body.len())?; // before any work on the body
+        inner.requests.plan(&Request::parse(kind, body)?, scope)
     }
 
     /// The answer to the request of `plan`: from the cache, from another caller's call that is
@@ -134,6 +144,70 @@ where
         removed
     }
 
+    /// Invalidates everything that was stored for a tenant, in both tiers and in all instances, and
+    /// lets nobody join a call that is under way. (Nobody joins the calls of others either; at most,
+    /// that makes some answers asked for once more.)
+    ///
+    /// ```
+    /// # use cache_llm::{DualCache, LlmCache, Tenant};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dual = DualCache::builder().build()?;
+    /// # let cache = LlmCache::<(), std::io::Error>::builder(dual).build()?;
+    /// cache.remove_tenant(&Tenant::named("acme")).await?;
+    /// cache.remove_model("gpt-4o").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the remote tier or the bus did not confirm; see [`DualCache::remove_tag`].
+    pub async fn remove_tenant(&self, tenant: &Tenant) -> Result<(), Error> {
+        self.remove_tag(&tags::tenant(tenant)).await
+    }
+
+    /// As [`remove_tenant`](Self::remove_tenant), of all answers to requests that name this model,
+    /// spelled as they spell it.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`remove_tenant`](Self::remove_tenant).
+    pub async fn remove_model(&self, model: &str) -> Result<(), Error> {
+        self.remove_tag(&tags::model(model)).await
+    }
+
+    /// As [`remove_tenant`](Self::remove_tenant), of all answers whose plan had this tag (see
+    /// [`Plan::with_tags`]).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`remove_tenant`](Self::remove_tenant).
+    pub async fn remove_tag(&self, tag: &Tag) -> Result<(), Error> {
+        let removed = self.inner.dual.remove_tag(tag).await;
+        // Last, and also if that failed, as in `remove`.
+        self.inner.flights.detach_all();
+        removed
+    }
+
+    /// Removes the answer to exactly this request, however it travels and whatever the policy says of
+    /// it now; whether a tier had it.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoveError::Request`] if there is no key for such a request, so that nothing can be stored
+    /// either; [`RemoveError::Tier`] as those of [`remove`](Self::remove).
+    pub async fn remove_request(
+        &self,
+        kind: EndpointKind,
+        body: &[u8],
+        scope: &KeyScope,
+    ) -> Result<bool, RemoveError> {
+        let request = Request::parse(kind, body).map_err(Bypass::from)?;
+        let plan = RequestPolicy::default().plan(&request, scope)?;
+        Ok(self.remove(plan.key()).await?)
+    }
+
     /// What hits have spared, by model: tokens, and dollars where the price is known.
     pub fn savings(&self) -> Savings {
         self.inner.ledger.snapshot()
@@ -186,10 +260,15 @@ where
         self.serve(plan, &outcome.value, served)
     }
 
+    pub(crate) fn view(&self, plan: &Plan, entry: &Bytes) -> Result<View, NotTranscodable> {
+        let options = plan.hit_options().unwrap_or(self.hits);
+        view(entry, plan.asked(), &self.replay, &options, self.dual.now())
+    }
+
     /// The answer in `entry` as the request of `plan` wants it, counted as a hit; `None` if that
     /// cannot be had of it.
     pub(crate) fn serve(&self, plan: &Plan, entry: &Bytes, served: Served) -> Option<Reply<H>> {
-        let View { body, transcoded, about } = match view(entry, plan.asked(), &self.replay) {
+        let View { body, transcoded, about } = match self.view(plan, entry) {
             Ok(view) => view,
             Err(reason) => {
                 let key = plan.key().short();
@@ -214,6 +293,11 @@ where
         }))
     }
 
+    /// A ticket to replace what is stored for `plan`.
+    pub(crate) async fn ticket(&self, plan: &Plan) -> Ticket {
+        self.dual.query(plan.key()).tags(plan.tags()).ticket().await
+    }
+
     /// What is stored in memory for `plan`, if it is fresh.
     pub(crate) fn fresh(&self, plan: &Plan) -> Option<Outcome<Bytes>> {
         self.dual.peek(plan.key()).filter(|outcome| !outcome.is_stale())
@@ -230,7 +314,11 @@ pub(crate) struct Served {
 
 /// How an answer of this plan is stored.
 pub(crate) fn insert_options(plan: &Plan, body: &Bytes) -> InsertOptions {
-    InsertOptions::default().ttl(plan.ttl()).weight(body.len() as u64)
+    let options = InsertOptions::new().ttl(plan.ttl()).weight(body.len() as u64);
+    match plan.grace() {
+        Some(grace) => options.grace(grace),
+        None => options,
+    }
 }
 
 impl<H, E> Clone for LlmCache<H, E> {
@@ -258,6 +346,7 @@ pub struct LlmCacheBuilder<H, E> {
     requests: RequestPolicy,
     responses: ResponsePolicy,
     replay: ReplayOptions,
+    hits: HitOptions,
     prices: PriceTable,
     models_counted: usize,
     calls: PhantomData<fn() -> (H, E)>,
@@ -267,6 +356,13 @@ impl<H, E> LlmCacheBuilder<H, E> {
     /// Which requests are cached. Default: see [`RequestPolicy`].
     pub fn request_policy(mut self, policy: RequestPolicy) -> Self {
         self.requests = policy;
+        self
+    }
+
+    /// What hits look like, unless their plan says otherwise. Default: as the provider's answers
+    /// did.
+    pub fn hits(mut self, options: HitOptions) -> Self {
+        self.hits = options;
         self
     }
 
@@ -306,10 +402,11 @@ impl<H, E> LlmCacheBuilder<H, E> {
         if let Some(price) = self.prices.flaw() {
             return Err(PolicyError::Price(price));
         }
-        let Self { dual, requests, responses, replay, prices, models_counted, calls: _ } = self;
+        let Self { dual, requests, responses, replay, hits, prices, models_counted, calls: _ } =
+            self;
         let ledger = Arc::new(Ledger::new(prices, models_counted));
         let (responses, flights) = (Arc::new(responses), Flights::new());
-        let inner = Inner { dual, requests, responses, replay, ledger, flights };
+        let inner = Inner { dual, requests, responses, replay, hits, ledger, flights };
         Ok(LlmCache { inner: Arc::new(inner) })
     }
 }

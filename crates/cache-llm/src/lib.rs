@@ -73,6 +73,7 @@
 mod cache;
 mod collect;
 mod dialect;
+mod edit;
 mod json;
 pub mod live;
 mod models;
@@ -89,23 +90,25 @@ mod savings;
 pub mod sse;
 mod stored;
 mod streamed;
+mod tags;
 pub mod transcode;
 mod usage;
 mod view;
 mod wire;
 
 pub use cache::{LlmCache, LlmCacheBuilder};
+pub use edit::{HitOptions, Identity, Reasoning, UsageView};
 pub use not_stored::NotStored;
 pub use origin::{BodyStream, Origin, OriginAnswer};
 pub use plan::Plan;
 pub use price::{Dollars, Price, PriceTable};
 pub use replay::{Chunking, Replay, ReplayOptions};
-pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, Reply, Storage};
+pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, RemoveError, Reply, Storage};
 pub use request::{Bypass, PolicyError, RequestPolicy};
 pub use response::{AnswerKind, Asked, ResponsePolicy, StreamOptions, Transport};
 pub use savings::{Saved, Savings};
 pub use usage::Usage;
 
-pub use cache_core::{BoxError, CacheKey};
-pub use cache_dual::{DualCache, Source};
+pub use cache_core::{BoxError, CacheKey, Tag};
+pub use cache_dual::{DualCache, Source, Strategy};
 pub use cache_key::{EndpointKind, KeyScope, NotCanonical, Request, Tenant};

@@ -63,6 +63,12 @@ pub enum NotStored {
     /// The arguments of a tool call are not JSON.
     #[error("the arguments of a tool call are not valid JSON")]
     ToolArguments,
+    /// Another model answered than was asked for, by this name: a fallback.
+    #[error("the answer is by another model than was asked for")]
+    OtherModel(Box<str>),
+    /// It cost less than answers have to cost.
+    #[error("the answer cost less than answers have to")]
+    TooCheap,
     /// The stream ended without its terminal event.
     #[error("the stream ended without its terminal event")]
     Cut,
@@ -116,6 +122,8 @@ impl NotStored {
             Self::Empty => "empty",
             Self::Refusal => "refusal",
             Self::ToolArguments => "tool_arguments",
+            Self::OtherModel(_) => "other_model",
+            Self::TooCheap => "too_cheap",
             Self::Cut => "cut",
             Self::Broken => "broken",
             Self::Fenced => "fenced",

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cache_dual::flight::{Heard, Role, Seat};
@@ -21,7 +21,6 @@ use crate::response::{StreamOptions, Transport};
 use crate::stored;
 use crate::streamed::Announced;
 use crate::usage::Summary;
-use crate::view::view;
 
 /// What a call to the origin brought.
 struct Fetch<H, E> {
@@ -52,13 +51,17 @@ where
     {
         // If this caller leads, its origin is taken and its own part of the fetch left in `own`.
         let (origin, own) = (Mutex::new(Some(origin)), Mutex::new(None));
+        let begun = Mutex::new(None);
         let fetched = self
             .dual
-            .get_or_fetch_with(plan.key(), || async {
+            .query(plan.key())
+            .tags(plan.tags())
+            .get_or_fetch_with(|| async {
                 if let Some(entry) = self.entry_of_stream(plan).await {
                     let options = insert_options(plan, &entry);
                     return Ok(Fetched::new(entry).options(options));
                 }
+                *begun.lock() = Some(Instant::now());
                 let origin = origin.lock().take().expect("a fetch is started at most once");
                 let fetch = self.fetch(plan, origin).await;
                 *own.lock() = Some(fetch.own);
@@ -69,9 +72,26 @@ where
             })
             .await;
         if let Some(own) = own.into_inner() {
+            // A failure gives way to a stale answer, if there is one.
+            if is_failure(&own)
+                && let Ok(outcome) = &fetched
+                && let Some(hit) = self.hit(plan, outcome)
+            {
+                return Ok(hit);
+            }
             return own.map(Reply::Passed);
         }
-        let origin = origin.into_inner().expect("whoever takes it has an answer of its own");
+        let Some(origin) = origin.into_inner() else {
+            // It is gone without an answer: it took too long. A stale answer may be left.
+            return match fetched {
+                Ok(outcome) => self.hit(plan, &outcome).ok_or_else(|| AnswerError::TimedOut {
+                    limit: begun.into_inner().map_or(Duration::ZERO, |begun| begun.elapsed()),
+                }),
+                Err(FetchError::TimedOut { limit }) => Err(AnswerError::TimedOut { limit }),
+                Err(FetchError::Shed) => Err(AnswerError::Shed),
+                Err(_) => Err(AnswerError::Panicked),
+            };
+        };
         match fetched {
             Ok(mut outcome) => {
                 if outcome.source == Source::Origin {
@@ -83,6 +103,8 @@ where
                 }
             }
             Err(FetchError::Origin(unstored)) => self.share(plan, &unstored, origin).await,
+            Err(FetchError::TimedOut { limit }) => Err(AnswerError::TimedOut { limit }),
+            Err(FetchError::Shed) => Err(AnswerError::Shed),
             Err(_) => Err(AnswerError::Panicked),
         }
     }
@@ -113,7 +135,7 @@ where
         recorded.clone().outcome().await.ok()?;
         let entry = self.fresh(plan)?.value;
         self.dual.count_collapsed();
-        view(&entry, plan.asked(), &self.replay).is_ok().then_some(entry)
+        self.view(plan, &entry).is_ok().then_some(entry)
     }
 
     /// A call whose answer takes the place of an entry that does not serve this request. One for all
@@ -209,7 +231,7 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
-        let ticket = self.dual.ticket(plan.key()).await;
+        let ticket = self.ticket(plan).await;
         let count = self.dual.count_fetch();
         let Fetch { own, shared } = self.fetch(plan, origin).await;
         let good = shared.as_ref().ok().cloned();
@@ -256,9 +278,10 @@ where
             }
             Err(error) => return Fetch::failed(AnswerError::Body(Arc::from(error))),
         };
-        let judged = verdict.and_then(|()| self.responses.judge(asked, &body)).map(|()| {
+        let judged = verdict.and_then(|()| self.responses.judge(asked, &body)).and_then(|()| {
             let summary = Summary::of_plain(asked.kind, &body);
-            stored::plain(&summary, &body)
+            self.responses.judge_summary(plan.model(), &summary, self.ledger.prices())?;
+            Ok(stored::plain(&summary, &body))
         });
         match judged {
             // The caller's body is a part of the entry: it is held once.
@@ -276,6 +299,15 @@ where
             }
         }
     }
+}
+
+/// Whether a stale answer is better than this: the provider failed, or has too much to do.
+fn is_failure<H, E>(own: &Result<Passed<H>, AnswerError<E>>) -> bool {
+    own.as_ref().map_or(true, |passed| is_failing(passed.status))
+}
+
+pub(crate) const fn is_failing(status: u16) -> bool {
+    status == 429 || status >= 500
 }
 
 impl<H, E> Fetch<H, E> {

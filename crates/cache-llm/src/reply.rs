@@ -15,6 +15,7 @@ use crate::not_stored::NotStored;
 use crate::origin::BodyStream;
 use crate::price::Dollars;
 use crate::replay::paced;
+use crate::request::Bypass;
 use crate::response::Transport;
 use crate::stored::About;
 use crate::usage::Usage;
@@ -188,9 +189,31 @@ pub enum AnswerError<E> {
     /// The provider began to answer, and its body broke off before anything of it was passed on.
     #[error("the body of the answer broke off")]
     Body(#[source] Arc<dyn Error + Send + Sync>),
+    /// The provider did not answer in time, and there is no stale answer.
+    #[error("the origin did not answer within {limit:?}")]
+    TimedOut {
+        /// The hard timeout of the cache underneath.
+        limit: Duration,
+    },
+    /// The cache's remote tier is out, as many calls are under way as are allowed then, and there is
+    /// no stale answer.
+    #[error("the cache's remote tier is out, and the origin is spared")]
+    Shed,
     /// The caller that made the call panicked.
     #[error("the caller that was asking the origin panicked")]
     Panicked,
+}
+
+/// Why an answer could not be removed by its request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// There is no key for such a request.
+    #[error("answers to such a request are never stored")]
+    Request(#[from] Bypass),
+    /// The remote tier did not confirm.
+    #[error(transparent)]
+    Tier(#[from] cache_core::Error),
 }
 
 impl<E> Clone for AnswerError<E> {
@@ -198,6 +221,8 @@ impl<E> Clone for AnswerError<E> {
         match self {
             Self::Origin(error) => Self::Origin(Arc::clone(error)),
             Self::Body(error) => Self::Body(Arc::clone(error)),
+            Self::TimedOut { limit } => Self::TimedOut { limit: *limit },
+            Self::Shed => Self::Shed,
             Self::Panicked => Self::Panicked,
         }
     }

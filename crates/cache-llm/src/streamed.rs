@@ -14,10 +14,11 @@ use crate::cache::{Inner, insert_options};
 use crate::live::{Live, Reader, Recording};
 use crate::not_stored::NotStored;
 use crate::origin::{Origin, OriginAnswer};
-use crate::plain::Unstored;
+use crate::plain::{Unstored, is_failing};
 use crate::plan::Plan;
 use crate::reply::{AnswerError, Body, Passed, Recorded, Reply, Storage};
 use crate::response::{ResponsePolicy, Transport};
+use crate::savings::Ledger;
 use crate::stored;
 use crate::usage::Summary;
 
@@ -46,7 +47,27 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
-        let ticket = match self.dual.lookup(plan.key()).await {
+        let reply = self.fresh_stream(plan, origin).await;
+        let failed = match &reply {
+            Err(_) => true,
+            Ok(Reply::Passed(passed)) => is_failing(passed.status),
+            Ok(Reply::Hit(_)) => false,
+        };
+        // A failure gives way to a stale answer, if there is one.
+        if failed
+            && let Some(outcome) = self.dual.peek(plan.key())
+            && let Some(hit) = self.hit(plan, &outcome)
+        {
+            return Ok(hit);
+        }
+        reply
+    }
+
+    async fn fresh_stream<O>(&self, plan: &Plan, origin: O) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let ticket = match self.dual.query(plan.key()).tags(plan.tags()).lookup().await {
             Lookup::Hit(outcome) => match self.hit(plan, &outcome) {
                 Some(hit) => return Ok(hit),
                 None => None,
@@ -67,7 +88,7 @@ where
                     // What is stored, if anything, does not serve us: its place is to be taken.
                     let ticket = match ticket {
                         Some(ticket) => ticket,
-                        None => self.dual.ticket(plan.key()).await,
+                        None => self.ticket(plan).await,
                     };
                     return self.lead(plan, seat, ticket, origin).await;
                 }
@@ -114,7 +135,7 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
-        let ticket = self.dual.ticket(plan.key()).await;
+        let ticket = self.ticket(plan).await;
         self.lead(plan, Seat::alone(), ticket, origin).await
     }
 
@@ -158,6 +179,7 @@ where
                 let recorder = Recorder {
                     dual: self.dual.clone(),
                     responses: Arc::clone(&self.responses),
+                    ledger: Arc::clone(&self.ledger),
                     plan: plan.clone(),
                     ticket,
                     tell,
@@ -189,6 +211,7 @@ fn shared(reader: Reader) -> Body {
 struct Recorder {
     dual: DualCache<Bytes>,
     responses: Arc<ResponsePolicy>,
+    ledger: Arc<Ledger>,
     plan: Plan,
     ticket: Ticket,
     tell: watch::Sender<Option<Result<(), NotStored>>>,
@@ -196,14 +219,15 @@ struct Recorder {
 
 impl Recorder {
     async fn end(self, recording: Recording) {
-        let Self { dual, responses, plan, ticket, tell } = self;
+        let Self { dual, responses, ledger, plan, ticket, tell } = self;
         let judged = match recording {
             // An answer that its only reader left after the terminal event is as good as any.
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
                 let judged = responses.judge_pieces(plan.asked(), &pieces);
-                judged.map(|()| {
+                judged.and_then(|()| {
                     let summary = Summary::of(plan.kind(), Transport::Stream, &pieces);
-                    stored::stream(plan.asked().stream, &summary, &pieces)
+                    responses.judge_summary(plan.model(), &summary, ledger.prices())?;
+                    Ok(stored::stream(plan.asked().stream, &summary, &pieces))
                 })
             }
             Recording::TooLarge => Err(NotStored::TooLarge { limit: responses.largest() }),

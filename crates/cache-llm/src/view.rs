@@ -1,8 +1,10 @@
 //! A stored answer as one request wants it.
 
 use bytes::Bytes;
+use cache_core::Timestamp;
 
 use crate::dialect::{self, NotTranscodable, Streaming};
+use crate::edit::HitOptions;
 use crate::replay::{Chunking, ReplayOptions};
 use crate::response::{Asked, Transport};
 use crate::stored::{self, About, Stored};
@@ -25,8 +27,10 @@ pub(crate) fn view(
     entry: &Bytes,
     asked: &Asked,
     replay: &ReplayOptions,
+    options: &HitOptions,
+    now: Timestamp,
 ) -> Result<View, NotTranscodable> {
-    let Stored { transport, options, about, body } =
+    let Stored { transport, options: recorded, about, body } =
         stored::read(entry).ok_or(NotTranscodable::Unexpected)?;
     let streaming = Streaming { usage: asked.stream.include_usage, piece: replay.chunking.piece() };
     let transcoded = transport != asked.transport;
@@ -40,7 +44,7 @@ pub(crate) fn view(
             dialect::to_stream(asked.kind, &body, streaming)?.into()
         }
         (Transport::Stream, Transport::Stream) => {
-            let body = match dialect::reshape(asked.kind, &body, options, asked.stream)? {
+            let body = match dialect::reshape(asked.kind, &body, recorded, asked.stream)? {
                 Some(reshaped) => reshaped.into(),
                 None => body,
             };
@@ -52,5 +56,7 @@ pub(crate) fn view(
             }
         }
     };
+    let seconds = now.as_unix_millis() / 1000;
+    let body = options.apply(asked.kind, asked.transport, body, seconds)?;
     Ok(View { body, transcoded, about })
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use cache_core::ManualClock;
 use cache_dual::DualCache;
 use cache_llm::{
-    AnswerKind, Dollars, LlmCache, PolicyError, Price, PriceTable, Saved, Source, Transport, Usage,
+    AnswerKind, Dollars, LlmCache, PolicyError, Price, PriceTable, ResponsePolicy, Saved, Source,
+    Transport, Usage,
 };
 use common::*;
 
@@ -148,13 +149,15 @@ fn usage_is_one_convention() {
 #[tokio::test]
 async fn models_are_bounded() {
     let dual = DualCache::builder().build().unwrap();
-    let cache: Cache = LlmCache::builder(dual).prices(prices()).models_counted(2).build().unwrap();
+    let builder = LlmCache::builder(dual).prices(prices()).models_counted(2);
+    let policy = ResponsePolicy::default().store_fallbacks(true);
+    let cache: Cache = builder.response_policy(policy).build().unwrap();
     let calls = Calls::default();
     for (at, model) in ["a", "b", "m", "d"].into_iter().enumerate() {
         let plan = plan(&cache, &format!(r#","n":1,"user":"{at}""#));
         let answer = PRICED.replace("m-2026-01-02", model);
         for _ in 0..3 {
-            calls.ask(&cache, &plan, plain(200, answer.clone())).await;
+            let _ = calls.ask(&cache, &plan, plain(200, answer.clone())).await;
         }
     }
     let savings = cache.savings();
