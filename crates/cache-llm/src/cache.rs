@@ -12,6 +12,7 @@ use cache_dual::{DualCache, InsertOptions, Outcome, Source, Ticket};
 use cache_key::{EndpointKind, KeyScope, Request, Tenant};
 
 use crate::dialect::NotTranscodable;
+use crate::dry;
 use crate::edit::HitOptions;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
@@ -19,6 +20,7 @@ use crate::plan::{Plan, flights};
 use crate::price::PriceTable;
 use crate::replay::ReplayOptions;
 use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, RemoveError, Reply, Storage};
+use crate::report::{Decisions, Report};
 use crate::request::{Bypass, PolicyError, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
 use crate::savings::{Ledger, Savings};
@@ -41,6 +43,8 @@ pub(crate) struct Inner<H, E> {
     pub(crate) replay: ReplayOptions,
     pub(crate) hits: HitOptions,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) decisions: Arc<Decisions>,
+    pub(crate) dry_run: bool,
     pub(crate) flights: Flights<Announced<H, E>>,
 }
 
@@ -59,6 +63,7 @@ where
             hits: HitOptions::default(),
             prices: PriceTable::default(),
             models_counted: 100,
+            dry_run: false,
             calls: PhantomData,
         }
     }
@@ -74,13 +79,11 @@ where
         body: &[u8],
         scope: &KeyScope,
     ) -> Result<Plan, Bypass> {
-        let inner = &*self.inner;
-        let strategy = inner.dual.strategy();
-        if !strategy.caches() {
-            return Err(Bypass::Strategy(strategy));
+        let decision = self.inner.decide(kind, body, scope);
+        if let Err(reason) = &decision {
+            self.inner.decisions.bypassed(reason);
         }
-        inner.requests.admit(kind, body.len())?; // before any work on the body
-        inner.requests.plan(&Request::parse(kind, body)?, scope)
+        decision
     }
 
     /// The answer to the request of `plan`: from the cache, from another caller's call that is
@@ -117,13 +120,26 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let inner = &*self.inner;
-        match (mode, plan.transport()) {
+        if inner.dry_run {
+            return inner.dry(plan, mode, origin).await;
+        }
+        let reply = match (mode, plan.transport()) {
             (CacheMode::Bypass, _) => inner.pass(origin, NotStored::Bypassed).await,
             (CacheMode::Use, Transport::Plain) => inner.plain(plan, origin).await,
             (CacheMode::Use, Transport::Stream) => inner.streamed(plan, origin).await,
             (CacheMode::Refresh, Transport::Plain) => inner.refresh_plain(plan, origin).await,
             (CacheMode::Refresh, Transport::Stream) => inner.refresh_streamed(plan, origin).await,
+        };
+        inner.decisions.answered(matches!(reply, Ok(Reply::Hit(_))));
+        if let Ok(Reply::Passed(Passed { storage: Storage::NotStored(reason), .. })) = &reply {
+            inner.decisions.not_stored(reason);
         }
+        reply
+    }
+
+    /// What was decided since the cache was built, with what hits have spared.
+    pub fn report(&self) -> Report {
+        self.inner.decisions.report(self.inner.dry_run, self.savings())
     }
 
     /// Removes an answer from both tiers, and lets nobody join a stream of it that is under way;
@@ -136,6 +152,8 @@ where
     ///
     /// If the remote tier did not confirm; see [`DualCache::remove`].
     pub async fn remove(&self, key: &CacheKey) -> Result<bool, Error> {
+        // In a dry run, what stands for the answer.
+        let key = if self.inner.dry_run { &dry::key(key) } else { key };
         let removed = self.inner.dual.remove(key).await;
         // Last, and also if that failed: so no stream that began before the end of it is left.
         for flight in flights(key) {
@@ -229,6 +247,15 @@ where
     H: Clone + Send + Sync + 'static,
     E: std::error::Error + Send + Sync + 'static,
 {
+    fn decide(&self, kind: EndpointKind, body: &[u8], scope: &KeyScope) -> Result<Plan, Bypass> {
+        let strategy = self.dual.strategy();
+        if !strategy.caches() {
+            return Err(Bypass::Strategy(strategy));
+        }
+        self.requests.admit(kind, body.len())?; // before any work on the body
+        self.requests.plan(&Request::parse(kind, body)?, scope)
+    }
+
     /// The caller's own call, neither read from the cache nor stored.
     pub(crate) async fn pass<O>(
         &self,
@@ -313,8 +340,8 @@ pub(crate) struct Served {
 }
 
 /// How an answer of this plan is stored.
-pub(crate) fn insert_options(plan: &Plan, body: &Bytes) -> InsertOptions {
-    let options = InsertOptions::new().ttl(plan.ttl()).weight(body.len() as u64);
+pub(crate) fn insert_options(plan: &Plan, weight: usize) -> InsertOptions {
+    let options = InsertOptions::new().ttl(plan.ttl()).weight(weight as u64);
     match plan.grace() {
         Some(grace) => options.grace(grace),
         None => options,
@@ -349,6 +376,7 @@ pub struct LlmCacheBuilder<H, E> {
     hits: HitOptions,
     prices: PriceTable,
     models_counted: usize,
+    dry_run: bool,
     calls: PhantomData<fn() -> (H, E)>,
 }
 
@@ -379,6 +407,16 @@ impl<H, E> LlmCacheBuilder<H, E> {
         self
     }
 
+    /// Whether nothing is served: every request goes to the provider, and its answer through
+    /// unchanged, while everything is decided and counted as if ([`LlmCache::report`]). What is
+    /// stored is a line about each answer, which no cache that serves takes for one; memory is
+    /// bounded as if it were the answer. Concurrent identical requests count as misses, each. Default:
+    /// no.
+    pub fn dry_run(mut self, yes: bool) -> Self {
+        self.dry_run = yes;
+        self
+    }
+
     /// How stored answers are given out as streams. Default: see [`ReplayOptions`].
     pub fn replay(mut self, options: ReplayOptions) -> Self {
         self.replay = options;
@@ -402,11 +440,14 @@ impl<H, E> LlmCacheBuilder<H, E> {
         if let Some(price) = self.prices.flaw() {
             return Err(PolicyError::Price(price));
         }
-        let Self { dual, requests, responses, replay, hits, prices, models_counted, calls: _ } =
-            self;
+        let Self {
+            dual, requests, responses, replay, hits, prices, models_counted, dry_run, ..
+        } = self;
+        let decisions = Arc::default();
         let ledger = Arc::new(Ledger::new(prices, models_counted));
         let (responses, flights) = (Arc::new(responses), Flights::new());
-        let inner = Inner { dual, requests, responses, replay, hits, ledger, flights };
+        let inner =
+            Inner { dual, requests, responses, replay, hits, ledger, decisions, dry_run, flights };
         Ok(LlmCache { inner: Arc::new(inner) })
     }
 }

@@ -10,6 +10,9 @@ use crate::dialect::NotTranscodable;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotStored {
+    /// It is a dry run, which serves nothing.
+    #[error("it is a dry run")]
+    DryRun,
     /// The caller asked that the cache be left out.
     #[error("the caller asked for no cache")]
     Bypassed,
@@ -107,6 +110,7 @@ impl NotStored {
     /// ```
     pub const fn label(&self) -> &'static str {
         match self {
+            Self::DryRun => "dry_run",
             Self::Bypassed => "bypassed",
             Self::Status(_) => "status",
             Self::Transport => "transport",

@@ -58,7 +58,7 @@ where
             .tags(plan.tags())
             .get_or_fetch_with(|| async {
                 if let Some(entry) = self.entry_of_stream(plan).await {
-                    let options = insert_options(plan, &entry);
+                    let options = insert_options(plan, entry.len());
                     return Ok(Fetched::new(entry).options(options));
                 }
                 *begun.lock() = Some(Instant::now());
@@ -66,7 +66,7 @@ where
                 let fetch = self.fetch(plan, origin).await;
                 *own.lock() = Some(fetch.own);
                 fetch.shared.map(|body| {
-                    let options = insert_options(plan, &body);
+                    let options = insert_options(plan, body.len());
                     Fetched::new(body).options(options)
                 })
             })
@@ -239,7 +239,7 @@ where
         let mut own = own?;
         count.succeeded();
         if let Some(body) = good {
-            let options = insert_options(plan, &body);
+            let options = insert_options(plan, body.len());
             own.storage = self.dual.fulfil(ticket, body, options).await.into();
         }
         drop(seat); // until now it could be joined

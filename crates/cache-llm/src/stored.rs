@@ -64,7 +64,7 @@ fn text(bytes: &Bytes) -> Option<&str> {
 
 /// The entry of a plain answer, and the answer as a part of it.
 pub(crate) fn plain(summary: &Summary, body: &Bytes) -> (Bytes, Bytes) {
-    let line = line(b'p', StreamOptions::default(), summary);
+    let line = line(Transport::Plain, StreamOptions::default(), summary);
     let head = line.len();
     let entry = Bytes::from([line.as_bytes(), body].concat());
     let body = entry.slice(head..);
@@ -73,7 +73,7 @@ pub(crate) fn plain(summary: &Summary, body: &Bytes) -> (Bytes, Bytes) {
 
 /// The entry of a stream that came in `pieces`.
 pub(crate) fn stream(options: StreamOptions, summary: &Summary, pieces: &[Bytes]) -> Bytes {
-    let mut entry = line(b's', options, summary).into_bytes();
+    let mut entry = line(Transport::Stream, options, summary).into_bytes();
     entry.reserve_exact(pieces.iter().map(Bytes::len).sum());
     for piece in pieces {
         entry.extend_from_slice(piece);
@@ -81,10 +81,14 @@ pub(crate) fn stream(options: StreamOptions, summary: &Summary, pieces: &[Bytes]
     entry.into()
 }
 
-fn line(transport: u8, options: StreamOptions, summary: &Summary) -> String {
+/// The line about an answer.
+pub(crate) fn line(transport: Transport, options: StreamOptions, summary: &Summary) -> String {
     let mut line = String::with_capacity(LONGEST_LINE);
     line.push_str(": cache-llm/2 ");
-    line.push(transport.into());
+    line.push(match transport {
+        Transport::Plain => 'p',
+        Transport::Stream => 's',
+    });
     line.push(if options.include_usage { 'u' } else { '-' });
     line.push(match options.include_obfuscation {
         None => '-',

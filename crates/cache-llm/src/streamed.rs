@@ -17,6 +17,7 @@ use crate::origin::{Origin, OriginAnswer};
 use crate::plain::{Unstored, is_failing};
 use crate::plan::Plan;
 use crate::reply::{AnswerError, Body, Passed, Recorded, Reply, Storage};
+use crate::report::Decisions;
 use crate::response::{ResponsePolicy, Transport};
 use crate::savings::Ledger;
 use crate::stored;
@@ -180,6 +181,7 @@ where
                     dual: self.dual.clone(),
                     responses: Arc::clone(&self.responses),
                     ledger: Arc::clone(&self.ledger),
+                    decisions: Arc::clone(&self.decisions),
                     plan: plan.clone(),
                     ticket,
                     tell,
@@ -212,6 +214,7 @@ struct Recorder {
     dual: DualCache<Bytes>,
     responses: Arc<ResponsePolicy>,
     ledger: Arc<Ledger>,
+    decisions: Arc<Decisions>,
     plan: Plan,
     ticket: Ticket,
     tell: watch::Sender<Option<Result<(), NotStored>>>,
@@ -219,7 +222,7 @@ struct Recorder {
 
 impl Recorder {
     async fn end(self, recording: Recording) {
-        let Self { dual, responses, ledger, plan, ticket, tell } = self;
+        let Self { dual, responses, ledger, decisions, plan, ticket, tell } = self;
         let judged = match recording {
             // An answer that its only reader left after the terminal event is as good as any.
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
@@ -235,13 +238,14 @@ impl Recorder {
         };
         let stored = match judged {
             Ok(body) => {
-                let options = insert_options(&plan, &body);
+                let options = insert_options(&plan, body.len());
                 let storage = dual.fulfil(ticket, body, options).await.into();
                 if let Storage::NotStored(reason) = storage { Err(reason) } else { Ok(()) }
             }
             Err(reason) => Err(reason),
         };
         if let Err(reason) = &stored {
+            decisions.not_stored(reason);
             let (key, reason) = (plan.key().short(), reason.label());
             tracing::debug!(%key, reason, "stream not stored");
         }
