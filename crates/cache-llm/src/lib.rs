@@ -64,6 +64,18 @@
 //! numbers, and whatever else comes with an answer is an opaque [`Origin::Head`]. Keys are those of
 //! `cache-key`: the transport is no part of them, save for `stream_options` that are not known here.
 //!
+//! # Beyond a hit and a miss
+//!
+//! | to | see |
+//! |---|---|
+//! | decide by size, tools, temperature, model, cost | [`RequestPolicy`], [`ResponsePolicy`] |
+//! | read these from configuration | feature `serde` |
+//! | know what an answer cost, and what hits have spared | [`Hit::usage`], [`LlmCache::savings`], [`PriceTable`] |
+//! | hide reasoning, zero usage, give hits an `id` of their own | [`HitOptions`] |
+//! | invalidate by tenant, model, tag or request | [`LlmCache::remove_tenant`] and those beside it |
+//! | know beforehand what caching would bring | [`LlmCacheBuilder::dry_run`], [`LlmCache::report`] |
+//! | serve stale answers while the provider fails | [`RequestPolicy::grace`] |
+//!
 //! # Building blocks
 //!
 //! [`sse::SseParser`] (Server-Sent Events out of any pieces), [`transcode`] (one answer in both

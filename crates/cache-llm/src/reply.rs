@@ -23,6 +23,7 @@ use crate::usage::Usage;
 /// What a caller gets: a stored answer, or the provider's.
 #[derive(Debug)]
 #[must_use]
+#[allow(clippy::large_enum_variant, reason = "hits are what is to be fast, and are not boxed")]
 pub enum Reply<H> {
     /// An answer from the cache, or one that another caller fetched at the same time.
     Hit(Hit),

@@ -50,6 +50,7 @@ use crate::tags;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 #[must_use]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct RequestPolicy {
     chat: bool,
     embeddings: bool,

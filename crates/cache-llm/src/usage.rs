@@ -67,7 +67,7 @@ impl Summary {
     /// Reads an answer that was found good. Members that are not as they should be are as good as
     /// absent: they are no reason not to store the answer.
     pub(crate) fn of(kind: AnswerKind, transport: Transport, body: &[impl AsRef<[u8]>]) -> Self {
-        let (mut summary, mut tokens) = (Self::default(), Tokens::default());
+        let (mut summary, mut tokens) = (Self::default(), Counts::default());
         let mut add = |document: &[u8]| {
             if let Ok(frame) = serde_json::from_slice::<Frame>(document) {
                 summary.add(frame, &mut tokens);
@@ -96,7 +96,7 @@ impl Summary {
         Self::of(kind, Transport::Plain, std::slice::from_ref(body))
     }
 
-    fn add(&mut self, frame: Frame, tokens: &mut Tokens) {
+    fn add(&mut self, frame: Frame, tokens: &mut Counts) {
         let Frame { model, usage, choices, stop_reason, status, delta, response, message } = frame;
         if self.model.is_none() {
             self.model = model.0.filter(|model| !model.is_empty());
@@ -118,7 +118,7 @@ impl Summary {
 #[serde(default)]
 struct Frame {
     model: Lenient<Option<String>>,
-    usage: Lenient<Tokens>,
+    usage: Lenient<Counts>,
     choices: Lenient<Vec<Choice>>,
     /// Of a message.
     stop_reason: Lenient<Option<String>>,
@@ -147,7 +147,7 @@ struct Delta {
 /// The counts by the names that the dialects have for them.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
 #[serde(default)]
-struct Tokens {
+struct Counts {
     #[serde(alias = "prompt_tokens")]
     input_tokens: Lenient<Option<u64>>,
     #[serde(alias = "completion_tokens")]
@@ -167,7 +167,7 @@ struct Details {
     reasoning_tokens: Lenient<Option<u64>>,
 }
 
-impl Tokens {
+impl Counts {
     /// Counts that come again are totals.
     fn add(&mut self, later: Self) {
         for (count, later) in [

@@ -27,7 +27,7 @@ pub(crate) fn view(
     entry: &Bytes,
     asked: &Asked,
     replay: &ReplayOptions,
-    options: &HitOptions,
+    options: HitOptions,
     now: Timestamp,
 ) -> Result<View, NotTranscodable> {
     let Stored { transport, options: recorded, about, body } =

@@ -1,5 +1,7 @@
 //! The dry run, and the report of what was decided.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What hits look like: whose identity they bear, and whether they show reasoning and usage.
 
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "helpers of tests")]
+
 mod common;
 
 use std::sync::Arc;

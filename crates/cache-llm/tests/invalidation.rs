@@ -24,7 +24,7 @@ async fn hits(cache: &Cache, plans: &[cache_llm::Plan]) -> Vec<bool> {
 fn plan_of(cache: &Cache, tenant: &Tenant, model: &str) -> cache_llm::Plan {
     let body = format!(r#"{{"model":"{model}","messages":[]}}"#);
     let scope = KeyScope::new(tenant.clone());
-    cache.prepare(EndpointKind::ChatCompletions, body.as_bytes(), &scope).unwrap()
+    cache.prepare(EndpointKind::ChatCompletions, body.as_bytes(), &scope).expect("it may be cached")
 }
 
 /// A15: one tenant's answers go, and nobody else's, whatever the tenants are called.

@@ -1,5 +1,7 @@
 //! Policies as data: each decision with its reason.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::sync::Arc;
@@ -104,7 +106,7 @@ fn jitter_spreads_what_was_stored_together() {
     let cache = with(RequestPolicy::default().jitter(0.5));
     let hour = Duration::from_secs(3600);
     let mut ttls: Vec<_> = (0..200).map(|_| chat(&cache, "").unwrap().ttl()).collect();
-    assert!(ttls.iter().all(|ttl| *ttl > hour / 2 - hour / 100 && *ttl <= hour));
+    assert!(ttls.iter().all(|ttl| *ttl >= hour / 2 && *ttl <= hour));
     ttls.sort();
     assert!(ttls[0] < hour * 6 / 10 && ttls[199] > hour * 9 / 10, "{ttls:?}");
 }

@@ -94,16 +94,16 @@ impl HitOptions {
     ///
     /// If it is not such an answer, so that there is no telling what is in it.
     pub fn apply(
-        &self,
+        self,
         kind: AnswerKind,
         transport: Transport,
         body: Bytes,
         now: u64,
     ) -> Result<Bytes, NotTranscodable> {
-        if *self == Self::default() {
+        if self == Self::default() {
             return Ok(body);
         }
-        let mut editor = Editor::new(kind, *self, now);
+        let mut editor = Editor::new(kind, self, now);
         match transport {
             Transport::Plain => {
                 let mut answer = Json::parse_bytes(&body)?.into_object();
