@@ -38,6 +38,20 @@ impl Tenant {
         Self::Named(name.into())
     }
 
+    /// A digest of the tenant, for what is kept by tenant beside keys, such as tags to invalidate by.
+    /// No two tenants have the same, and no credential can be read from it.
+    pub fn digest(&self) -> [u8; 32] {
+        // As with keys, each kind has a byte of its own before what it holds.
+        let mut hash = blake3::Hasher::new_keyed(b"cache-key 2026 Tenant::digest v1");
+        match self {
+            Self::Shared => hash.update(&[0]),
+            Self::Anonymous => hash.update(&[1]),
+            Self::Named(name) => hash.update(&[2]).update(name.as_bytes()),
+            Self::Credential(digest) => hash.update(&[3]).update(&digest.0),
+        };
+        *hash.finalize().as_bytes()
+    }
+
     /// Writes a tag, and what it is followed by, so that no tenant can imitate another.
     pub(crate) fn write(&self, out: &mut impl Sink) {
         match self {

@@ -3,21 +3,29 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use cache_core::{CacheKey, Error};
+use cache_core::{CacheKey, Error, Tag};
 use cache_dual::flight::Flights;
-use cache_dual::{DualCache, InsertOptions, Outcome};
-use cache_key::{EndpointKind, KeyScope, Request};
+use cache_dual::{DualCache, InsertOptions, Outcome, Source, Ticket};
+use cache_key::{EndpointKind, KeyScope, Request, Tenant};
 
+use crate::dialect::NotTranscodable;
+use crate::dry;
+use crate::edit::HitOptions;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::{Plan, flights};
+use crate::price::PriceTable;
 use crate::replay::ReplayOptions;
-use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, Reply, Storage};
+use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, RemoveError, Reply, Storage};
+use crate::report::{Decisions, Report};
 use crate::request::{Bypass, PolicyError, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
+use crate::savings::{Ledger, Savings};
 use crate::streamed::Announced;
+use crate::tags;
 use crate::view::{View, view};
 
 /// Answers requests from a cache, or from the provider and into the cache.
@@ -33,6 +41,10 @@ pub(crate) struct Inner<H, E> {
     pub(crate) requests: RequestPolicy,
     pub(crate) responses: Arc<ResponsePolicy>,
     pub(crate) replay: ReplayOptions,
+    pub(crate) hits: HitOptions,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) decisions: Arc<Decisions>,
+    pub(crate) dry_run: bool,
     pub(crate) flights: Flights<Announced<H, E>>,
 }
 
@@ -48,6 +60,10 @@ where
             requests: RequestPolicy::default(),
             responses: ResponsePolicy::default(),
             replay: ReplayOptions::default(),
+            hits: HitOptions::default(),
+            prices: PriceTable::default(),
+            models_counted: 100,
+            dry_run: false,
             calls: PhantomData,
         }
     }
@@ -63,8 +79,11 @@ where
         body: &[u8],
         scope: &KeyScope,
     ) -> Result<Plan, Bypass> {
-        self.inner.requests.kind(kind)?; // before any work on the body
-        self.inner.requests.plan(&Request::parse(kind, body)?, scope)
+        let decision = self.inner.decide(kind, body, scope);
+        if let Err(reason) = &decision {
+            self.inner.decisions.bypassed(reason);
+        }
+        decision
     }
 
     /// The answer to the request of `plan`: from the cache, from another caller's call that is
@@ -101,13 +120,26 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let inner = &*self.inner;
-        match (mode, plan.transport()) {
+        if inner.dry_run {
+            return inner.dry(plan, mode, origin).await;
+        }
+        let reply = match (mode, plan.transport()) {
             (CacheMode::Bypass, _) => inner.pass(origin, NotStored::Bypassed).await,
             (CacheMode::Use, Transport::Plain) => inner.plain(plan, origin).await,
             (CacheMode::Use, Transport::Stream) => inner.streamed(plan, origin).await,
             (CacheMode::Refresh, Transport::Plain) => inner.refresh_plain(plan, origin).await,
             (CacheMode::Refresh, Transport::Stream) => inner.refresh_streamed(plan, origin).await,
+        };
+        inner.decisions.answered(matches!(reply, Ok(Reply::Hit(_))));
+        if let Ok(Reply::Passed(Passed { storage: Storage::NotStored(reason), .. })) = &reply {
+            inner.decisions.not_stored(reason);
         }
+        reply
+    }
+
+    /// What was decided since the cache was built, with what hits have spared.
+    pub fn report(&self) -> Report {
+        self.inner.decisions.report(self.inner.dry_run, self.savings())
     }
 
     /// Removes an answer from both tiers, and lets nobody join a stream of it that is under way;
@@ -120,12 +152,83 @@ where
     ///
     /// If the remote tier did not confirm; see [`DualCache::remove`].
     pub async fn remove(&self, key: &CacheKey) -> Result<bool, Error> {
+        // In a dry run, what stands for the answer.
+        let key = if self.inner.dry_run { &dry::key(key) } else { key };
         let removed = self.inner.dual.remove(key).await;
         // Last, and also if that failed: so no stream that began before the end of it is left.
         for flight in flights(key) {
             self.inner.flights.detach(&flight);
         }
         removed
+    }
+
+    /// Invalidates everything that was stored for a tenant, in both tiers and in all instances, and
+    /// lets nobody join a call that is under way. (Nobody joins the calls of others either; at most,
+    /// that makes some answers asked for once more.)
+    ///
+    /// ```
+    /// # use cache_llm::{DualCache, LlmCache, Tenant};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dual = DualCache::builder().build()?;
+    /// # let cache = LlmCache::<(), std::io::Error>::builder(dual).build()?;
+    /// cache.remove_tenant(&Tenant::named("acme")).await?;
+    /// cache.remove_model("gpt-4o").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the remote tier or the bus did not confirm; see [`DualCache::remove_tag`].
+    pub async fn remove_tenant(&self, tenant: &Tenant) -> Result<(), Error> {
+        self.remove_tag(&tags::tenant(tenant)).await
+    }
+
+    /// As [`remove_tenant`](Self::remove_tenant), of all answers to requests that name this model,
+    /// spelled as they spell it.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`remove_tenant`](Self::remove_tenant).
+    pub async fn remove_model(&self, model: &str) -> Result<(), Error> {
+        self.remove_tag(&tags::model(model)).await
+    }
+
+    /// As [`remove_tenant`](Self::remove_tenant), of all answers whose plan had this tag (see
+    /// [`Plan::with_tags`]).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`remove_tenant`](Self::remove_tenant).
+    pub async fn remove_tag(&self, tag: &Tag) -> Result<(), Error> {
+        let removed = self.inner.dual.remove_tag(tag).await;
+        // Last, and also if that failed, as in `remove`.
+        self.inner.flights.detach_all();
+        removed
+    }
+
+    /// Removes the answer to exactly this request, however it travels and whatever the policy says of
+    /// it now; whether a tier had it.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoveError::Request`] if there is no key for such a request, so that nothing can be stored
+    /// either; [`RemoveError::Tier`] as those of [`remove`](Self::remove).
+    pub async fn remove_request(
+        &self,
+        kind: EndpointKind,
+        body: &[u8],
+        scope: &KeyScope,
+    ) -> Result<bool, RemoveError> {
+        let request = Request::parse(kind, body).map_err(Bypass::from)?;
+        let plan = RequestPolicy::default().plan(&request, scope)?;
+        Ok(self.remove(plan.key()).await?)
+    }
+
+    /// What hits have spared, by model: tokens, and dollars where the price is known.
+    pub fn savings(&self) -> Savings {
+        self.inner.ledger.snapshot()
     }
 
     /// The cache underneath.
@@ -144,6 +247,15 @@ where
     H: Clone + Send + Sync + 'static,
     E: std::error::Error + Send + Sync + 'static,
 {
+    fn decide(&self, kind: EndpointKind, body: &[u8], scope: &KeyScope) -> Result<Plan, Bypass> {
+        let strategy = self.dual.strategy();
+        if !strategy.caches() {
+            return Err(Bypass::Strategy(strategy));
+        }
+        self.requests.admit(kind, body.len())?; // before any work on the body
+        self.requests.plan(&Request::parse(kind, body)?, scope)
+    }
+
     /// The caller's own call, neither read from the cache nor stored.
     pub(crate) async fn pass<O>(
         &self,
@@ -165,7 +277,25 @@ where
 
     /// The stored answer as the request of `plan` wants it; `None` if that cannot be had of it.
     pub(crate) fn hit(&self, plan: &Plan, outcome: &Outcome<Bytes>) -> Option<Reply<H>> {
-        let View { body, transcoded } = match view(&outcome.value, plan.asked(), &self.replay) {
+        let now = self.dual.now();
+        let served = Served {
+            source: outcome.source,
+            age: outcome.age(now),
+            remaining: outcome.remaining(now),
+            stale: outcome.is_stale(),
+        };
+        self.serve(plan, &outcome.value, served)
+    }
+
+    pub(crate) fn view(&self, plan: &Plan, entry: &Bytes) -> Result<View, NotTranscodable> {
+        let options = plan.hit_options().unwrap_or(self.hits);
+        view(entry, plan.asked(), &self.replay, options, self.dual.now())
+    }
+
+    /// The answer in `entry` as the request of `plan` wants it, counted as a hit; `None` if that
+    /// cannot be had of it.
+    pub(crate) fn serve(&self, plan: &Plan, entry: &Bytes, served: Served) -> Option<Reply<H>> {
+        let View { body, transcoded, about } = match self.view(plan, entry) {
             Ok(view) => view,
             Err(reason) => {
                 let key = plan.key().short();
@@ -173,22 +303,50 @@ where
                 return None;
             }
         };
-        let now = self.dual.now();
+        let saved = self.ledger.add(about.model().unwrap_or(plan.model()), &about.usage);
+        let Served { source, age, remaining, stale } = served;
         Some(Reply::Hit(Hit {
             body,
             transport: plan.transport(),
             transcoded,
-            source: outcome.source,
-            age: outcome.age(now),
-            remaining: outcome.remaining(now),
+            source,
+            age,
+            remaining,
+            stale,
+            usage: about.usage,
+            saved,
+            about,
             pause: self.replay.pause(),
         }))
     }
+
+    /// A ticket to replace what is stored for `plan`.
+    pub(crate) async fn ticket(&self, plan: &Plan) -> Ticket {
+        self.dual.query(plan.key()).tags(plan.tags()).ticket().await
+    }
+
+    /// What is stored in memory for `plan`, if it is fresh.
+    pub(crate) fn fresh(&self, plan: &Plan) -> Option<Outcome<Bytes>> {
+        self.dual.peek(plan.key()).filter(|outcome| !outcome.is_stale())
+    }
+}
+
+/// How an entry came to its hit.
+#[derive(Clone, Copy)]
+pub(crate) struct Served {
+    pub(crate) source: Source,
+    pub(crate) age: Duration,
+    pub(crate) remaining: Duration,
+    pub(crate) stale: bool,
 }
 
 /// How an answer of this plan is stored.
-pub(crate) fn insert_options(plan: &Plan, body: &Bytes) -> InsertOptions {
-    InsertOptions::default().ttl(plan.ttl()).weight(body.len() as u64)
+pub(crate) fn insert_options(plan: &Plan, weight: usize) -> InsertOptions {
+    let options = InsertOptions::new().ttl(plan.ttl()).weight(weight as u64);
+    match plan.grace() {
+        Some(grace) => options.grace(grace),
+        None => options,
+    }
 }
 
 impl<H, E> Clone for LlmCache<H, E> {
@@ -216,6 +374,10 @@ pub struct LlmCacheBuilder<H, E> {
     requests: RequestPolicy,
     responses: ResponsePolicy,
     replay: ReplayOptions,
+    hits: HitOptions,
+    prices: PriceTable,
+    models_counted: usize,
+    dry_run: bool,
     calls: PhantomData<fn() -> (H, E)>,
 }
 
@@ -223,6 +385,36 @@ impl<H, E> LlmCacheBuilder<H, E> {
     /// Which requests are cached. Default: see [`RequestPolicy`].
     pub fn request_policy(mut self, policy: RequestPolicy) -> Self {
         self.requests = policy;
+        self
+    }
+
+    /// What hits look like, unless their plan says otherwise. Default: as the provider's answers
+    /// did.
+    pub fn hits(mut self, options: HitOptions) -> Self {
+        self.hits = options;
+        self
+    }
+
+    /// What tokens cost, to count savings by. Default: [`PriceTable::default`], which is dated.
+    pub fn prices(mut self, prices: PriceTable) -> Self {
+        self.prices = prices;
+        self
+    }
+
+    /// For how many models savings are counted one by one; the rest is counted together. Default:
+    /// 100.
+    pub fn models_counted(mut self, models: usize) -> Self {
+        self.models_counted = models;
+        self
+    }
+
+    /// Whether nothing is served: every request goes to the provider, and its answer through
+    /// unchanged, while everything is decided and counted as if ([`LlmCache::report`]). What is
+    /// stored is a line about each answer, which no cache that serves takes for one; memory is
+    /// bounded as if it were the answer. Concurrent identical requests count as misses, each. Default:
+    /// no.
+    pub fn dry_run(mut self, yes: bool) -> Self {
+        self.dry_run = yes;
         self
     }
 
@@ -246,8 +438,17 @@ impl<H, E> LlmCacheBuilder<H, E> {
     pub fn build(self) -> Result<LlmCache<H, E>, PolicyError> {
         self.requests.check()?;
         self.responses.check()?;
-        let Self { dual, requests, responses, replay, calls: _ } = self;
+        if let Some(price) = self.prices.flaw() {
+            return Err(PolicyError::Price(price));
+        }
+        let Self {
+            dual, requests, responses, replay, hits, prices, models_counted, dry_run, ..
+        } = self;
+        let decisions = Arc::default();
+        let ledger = Arc::new(Ledger::new(prices, models_counted));
         let (responses, flights) = (Arc::new(responses), Flights::new());
-        Ok(LlmCache { inner: Arc::new(Inner { dual, requests, responses, replay, flights }) })
+        let inner =
+            Inner { dual, requests, responses, replay, hits, ledger, decisions, dry_run, flights };
+        Ok(LlmCache { inner: Arc::new(inner) })
     }
 }

@@ -64,6 +64,18 @@
 //! numbers, and whatever else comes with an answer is an opaque [`Origin::Head`]. Keys are those of
 //! `cache-key`: the transport is no part of them, save for `stream_options` that are not known here.
 //!
+//! # Beyond a hit and a miss
+//!
+//! | to | see |
+//! |---|---|
+//! | decide by size, tools, temperature, model, cost | [`RequestPolicy`], [`ResponsePolicy`] |
+//! | read these from configuration | feature `serde` |
+//! | know what an answer cost, and what hits have spared | [`Hit::usage`], [`LlmCache::savings`], [`PriceTable`] |
+//! | hide reasoning, zero usage, give hits an `id` of their own | [`HitOptions`] |
+//! | invalidate by tenant, model, tag or request | [`LlmCache::remove_tenant`] and those beside it |
+//! | know beforehand what caching would bring | [`LlmCacheBuilder::dry_run`], [`LlmCache::report`] |
+//! | serve stale answers while the provider fails | [`RequestPolicy::grace`] |
+//!
 //! # Building blocks
 //!
 //! [`sse::SseParser`] (Server-Sent Events out of any pieces), [`transcode`] (one answer in both
@@ -73,32 +85,45 @@
 mod cache;
 mod collect;
 mod dialect;
+mod dry;
+mod edit;
 mod json;
 pub mod live;
+mod models;
 mod not_stored;
 mod origin;
 mod plain;
 mod plan;
+mod price;
 mod replay;
 mod reply;
+mod report;
 mod request;
 mod response;
+mod savings;
 pub mod sse;
 mod stored;
 mod streamed;
+mod tags;
 pub mod transcode;
+mod usage;
 mod view;
 mod wire;
 
 pub use cache::{LlmCache, LlmCacheBuilder};
+pub use edit::{HitOptions, Identity, Reasoning, UsageView};
 pub use not_stored::NotStored;
 pub use origin::{BodyStream, Origin, OriginAnswer};
 pub use plan::Plan;
+pub use price::{Dollars, Price, PriceTable};
 pub use replay::{Chunking, Replay, ReplayOptions};
-pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, Reply, Storage};
+pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, RemoveError, Reply, Storage};
+pub use report::Report;
 pub use request::{Bypass, PolicyError, RequestPolicy};
 pub use response::{AnswerKind, Asked, ResponsePolicy, StreamOptions, Transport};
+pub use savings::{Saved, Savings};
+pub use usage::Usage;
 
-pub use cache_core::{BoxError, CacheKey};
-pub use cache_dual::{DualCache, Source};
+pub use cache_core::{BoxError, CacheKey, Tag};
+pub use cache_dual::{DualCache, Source, Strategy};
 pub use cache_key::{EndpointKind, KeyScope, NotCanonical, Request, Tenant};

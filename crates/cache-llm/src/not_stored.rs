@@ -10,6 +10,9 @@ use crate::dialect::NotTranscodable;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotStored {
+    /// It is a dry run, which serves nothing.
+    #[error("it is a dry run")]
+    DryRun,
     /// The caller asked that the cache be left out.
     #[error("the caller asked for no cache")]
     Bypassed,
@@ -63,6 +66,12 @@ pub enum NotStored {
     /// The arguments of a tool call are not JSON.
     #[error("the arguments of a tool call are not valid JSON")]
     ToolArguments,
+    /// Another model answered than was asked for, by this name: a fallback.
+    #[error("the answer is by another model than was asked for")]
+    OtherModel(Box<str>),
+    /// It cost less than answers have to cost.
+    #[error("the answer cost less than answers have to")]
+    TooCheap,
     /// The stream ended without its terminal event.
     #[error("the stream ended without its terminal event")]
     Cut,
@@ -101,6 +110,7 @@ impl NotStored {
     /// ```
     pub const fn label(&self) -> &'static str {
         match self {
+            Self::DryRun => "dry_run",
             Self::Bypassed => "bypassed",
             Self::Status(_) => "status",
             Self::Transport => "transport",
@@ -116,6 +126,8 @@ impl NotStored {
             Self::Empty => "empty",
             Self::Refusal => "refusal",
             Self::ToolArguments => "tool_arguments",
+            Self::OtherModel(_) => "other_model",
+            Self::TooCheap => "too_cheap",
             Self::Cut => "cut",
             Self::Broken => "broken",
             Self::Fenced => "fenced",

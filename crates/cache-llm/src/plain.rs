@@ -3,29 +3,30 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cache_dual::flight::{Heard, Role, Seat};
 use cache_dual::{FetchError, Fetched, Source};
 use parking_lot::Mutex;
 
-use crate::cache::{Inner, insert_options};
+use crate::cache::{Inner, Served, insert_options};
 use crate::collect::{Collected, collect};
 use crate::dialect::carries_all;
 use crate::not_stored::NotStored;
 use crate::origin::{Origin, OriginAnswer};
 use crate::plan::{Plan, flight};
-use crate::reply::{AnswerError, Body, Hit, Passed, Reply, Storage};
+use crate::reply::{AnswerError, Body, Passed, Reply, Storage};
 use crate::response::{StreamOptions, Transport};
+use crate::stored;
 use crate::streamed::Announced;
-use crate::view::view;
+use crate::usage::Summary;
 
 /// What a call to the origin brought.
 struct Fetch<H, E> {
     /// For the caller who made the call.
     own: Result<Passed<H>, AnswerError<E>>,
-    /// For the cache, and for all who waited.
+    /// The entry, for the cache and for all who waited.
     shared: Result<Bytes, Unstored<H, E>>,
 }
 
@@ -50,26 +51,47 @@ where
     {
         // If this caller leads, its origin is taken and its own part of the fetch left in `own`.
         let (origin, own) = (Mutex::new(Some(origin)), Mutex::new(None));
+        let begun = Mutex::new(None);
         let fetched = self
             .dual
-            .get_or_fetch_with(plan.key(), || async {
+            .query(plan.key())
+            .tags(plan.tags())
+            .get_or_fetch_with(|| async {
                 if let Some(entry) = self.entry_of_stream(plan).await {
-                    let options = insert_options(plan, &entry);
+                    let options = insert_options(plan, entry.len());
                     return Ok(Fetched::new(entry).options(options));
                 }
+                *begun.lock() = Some(Instant::now());
                 let origin = origin.lock().take().expect("a fetch is started at most once");
                 let fetch = self.fetch(plan, origin).await;
                 *own.lock() = Some(fetch.own);
                 fetch.shared.map(|body| {
-                    let options = insert_options(plan, &body);
+                    let options = insert_options(plan, body.len());
                     Fetched::new(body).options(options)
                 })
             })
             .await;
         if let Some(own) = own.into_inner() {
+            // A failure gives way to a stale answer, if there is one.
+            if is_failure(&own)
+                && let Ok(outcome) = &fetched
+                && let Some(hit) = self.hit(plan, outcome)
+            {
+                return Ok(hit);
+            }
             return own.map(Reply::Passed);
         }
-        let origin = origin.into_inner().expect("whoever takes it has an answer of its own");
+        let Some(origin) = origin.into_inner() else {
+            // It is gone without an answer: it took too long. A stale answer may be left.
+            return match fetched {
+                Ok(outcome) => self.hit(plan, &outcome).ok_or_else(|| AnswerError::TimedOut {
+                    limit: begun.into_inner().map_or(Duration::ZERO, |begun| begun.elapsed()),
+                }),
+                Err(FetchError::TimedOut { limit }) => Err(AnswerError::TimedOut { limit }),
+                Err(FetchError::Shed) => Err(AnswerError::Shed),
+                Err(_) => Err(AnswerError::Panicked),
+            };
+        };
         match fetched {
             Ok(mut outcome) => {
                 if outcome.source == Source::Origin {
@@ -81,6 +103,8 @@ where
                 }
             }
             Err(FetchError::Origin(unstored)) => self.share(plan, &unstored, origin).await,
+            Err(FetchError::TimedOut { limit }) => Err(AnswerError::TimedOut { limit }),
+            Err(FetchError::Shed) => Err(AnswerError::Shed),
             Err(_) => Err(AnswerError::Panicked),
         }
     }
@@ -109,9 +133,9 @@ where
             chunk.ok()?;
         }
         recorded.clone().outcome().await.ok()?;
-        let entry = self.dual.peek(plan.key())?.value;
+        let entry = self.fresh(plan)?.value;
         self.dual.count_collapsed();
-        view(&entry, plan.asked(), &self.replay).is_ok().then_some(entry)
+        self.view(plan, &entry).is_ok().then_some(entry)
     }
 
     /// A call whose answer takes the place of an entry that does not serve this request. One for all
@@ -125,7 +149,7 @@ where
                 Role::Follower(follower) => follower,
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.
-                    if let Some(outcome) = self.dual.peek(plan.key())
+                    if let Some(outcome) = self.fresh(plan)
                         && let Some(hit) = self.hit(plan, &outcome)
                     {
                         return Ok(hit);
@@ -142,16 +166,17 @@ where
                 unreachable!("flights of streams have their own keys")
             };
             self.dual.count_collapsed();
+            let served = Served {
+                source: Source::Collapsed,
+                age: Duration::ZERO,
+                remaining: plan.ttl(),
+                stale: false,
+            };
             return match shared {
-                Ok(body) => Ok(Reply::Hit(Hit {
-                    body: body.clone(),
-                    transport: Transport::Plain,
-                    transcoded: false,
-                    source: Source::Collapsed,
-                    age: Duration::ZERO,
-                    remaining: plan.ttl(),
-                    pause: None,
-                })),
+                Ok(entry) => match self.serve(plan, entry, served) {
+                    Some(hit) => Ok(hit),
+                    None => self.pass(origin, NotStored::Unexpected).await,
+                },
                 Err(unstored) => self.share(plan, unstored, origin).await,
             };
         }
@@ -206,7 +231,7 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
-        let ticket = self.dual.ticket(plan.key()).await;
+        let ticket = self.ticket(plan).await;
         let count = self.dual.count_fetch();
         let Fetch { own, shared } = self.fetch(plan, origin).await;
         let good = shared.as_ref().ok().cloned();
@@ -214,7 +239,7 @@ where
         let mut own = own?;
         count.succeeded();
         if let Some(body) = good {
-            let options = insert_options(plan, &body);
+            let options = insert_options(plan, body.len());
             own.storage = self.dual.fulfil(ticket, body, options).await.into();
         }
         drop(seat); // until now it could be joined
@@ -253,11 +278,16 @@ where
             }
             Err(error) => return Fetch::failed(AnswerError::Body(Arc::from(error))),
         };
-        match verdict.and_then(|()| self.responses.judge(asked, &body)) {
-            Ok(()) => Fetch {
-                own: Ok(passed(Body::Whole(body.clone()), Storage::Stored)),
-                shared: Ok(body),
-            },
+        let judged = verdict.and_then(|()| self.responses.judge(asked, &body)).and_then(|()| {
+            let summary = Summary::of_plain(asked.kind, &body);
+            self.responses.judge_summary(plan.model(), &summary, self.ledger.prices())?;
+            Ok(stored::plain(&summary, &body))
+        });
+        match judged {
+            // The caller's body is a part of the entry: it is held once.
+            Ok((entry, body)) => {
+                Fetch { own: Ok(passed(Body::Whole(body), Storage::Stored)), shared: Ok(entry) }
+            }
             Err(reason) => {
                 let (key, label) = (plan.key().short(), reason.label());
                 tracing::debug!(%key, reason = label, "answer not stored");
@@ -269,6 +299,15 @@ where
             }
         }
     }
+}
+
+/// Whether a stale answer is better than this: the provider failed, or has too much to do.
+fn is_failure<H, E>(own: &Result<Passed<H>, AnswerError<E>>) -> bool {
+    own.as_ref().map_or(true, |passed| is_failing(passed.status))
+}
+
+pub(crate) const fn is_failing(status: u16) -> bool {
+    status == 429 || status >= 500
 }
 
 impl<H, E> Fetch<H, E> {

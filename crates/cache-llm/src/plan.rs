@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use cache_core::CacheKey;
+use cache_core::{CacheKey, Tag};
 
+use crate::edit::HitOptions;
 use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
 
 /// What was decided about a request that may be cached. It owns what it holds: the body may go.
@@ -13,12 +14,22 @@ pub struct Plan {
     asked: Asked,
     model: Box<str>,
     ttl: Duration,
+    grace: Option<Duration>,
+    tags: Vec<Tag>,
+    hits: Option<HitOptions>,
     shares_failures: bool,
 }
 
 impl Plan {
-    pub(crate) fn new(key: CacheKey, asked: Asked, model: Box<str>, ttl: Duration) -> Self {
-        Self { key, asked, model, ttl, shares_failures: true }
+    pub(crate) fn new(
+        key: CacheKey,
+        asked: Asked,
+        model: Box<str>,
+        ttl: Duration,
+        grace: Option<Duration>,
+        tags: Vec<Tag>,
+    ) -> Self {
+        Self { key, asked, model, ttl, grace, tags, hits: None, shares_failures: true }
     }
 
     /// What the answer stands under, whatever its transport.
@@ -60,6 +71,36 @@ impl Plan {
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
+        self
+    }
+
+    /// How long it is kept beyond that, for when the provider fails, where the request policy says
+    /// so.
+    pub const fn grace(&self) -> Option<Duration> {
+        self.grace
+    }
+
+    /// What the answer can be invalidated by: its tenant, its model, and what was added.
+    pub fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    /// The same with more tags, for [`LlmCache::remove_tag`](crate::LlmCache::remove_tag).
+    #[must_use]
+    pub fn with_tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.tags.extend(tags);
+        self
+    }
+
+    /// What hits are to look like to this request, where it is not as the cache has it.
+    pub const fn hit_options(&self) -> Option<HitOptions> {
+        self.hits
+    }
+
+    /// The same with other hits: callers who share answers may want to see other parts of them.
+    #[must_use]
+    pub fn with_hit_options(mut self, options: HitOptions) -> Self {
+        self.hits = Some(options);
         self
     }
 

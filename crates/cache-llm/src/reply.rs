@@ -13,12 +13,17 @@ use tokio::sync::watch;
 
 use crate::not_stored::NotStored;
 use crate::origin::BodyStream;
+use crate::price::Dollars;
 use crate::replay::paced;
+use crate::request::Bypass;
 use crate::response::Transport;
+use crate::stored::About;
+use crate::usage::Usage;
 
 /// What a caller gets: a stored answer, or the provider's.
 #[derive(Debug)]
 #[must_use]
+#[allow(clippy::large_enum_variant, reason = "hits are what is to be fast, and are not boxed")]
 pub enum Reply<H> {
     /// An answer from the cache, or one that another caller fetched at the same time.
     Hit(Hit),
@@ -42,6 +47,13 @@ pub struct Hit {
     pub age: Duration,
     /// How long it has left.
     pub remaining: Duration,
+    /// Whether it is past its fresh time, and served because the provider failed.
+    pub stale: bool,
+    /// What the answer cost in tokens when it was fetched.
+    pub usage: Usage,
+    /// What it would cost now, where its price is known.
+    pub saved: Option<Dollars>,
+    pub(crate) about: About,
     pub(crate) pause: Option<Duration>,
 }
 
@@ -100,6 +112,16 @@ impl Recorded {
 }
 
 impl Hit {
+    /// The model that answered, where the answer names it.
+    pub fn model(&self) -> Option<&str> {
+        self.about.model()
+    }
+
+    /// Why the first choice ended: the finish reason, the stop reason or the status.
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.about.finish_reason()
+    }
+
     /// The body as a stream: event by event if it is one, as the cache's
     /// [`ReplayOptions`](crate::ReplayOptions) say, else in one piece.
     pub fn into_stream(self) -> BodyStream {
@@ -130,6 +152,8 @@ impl fmt::Debug for Hit {
             .field("source", &self.source)
             .field("age", &self.age)
             .field("remaining", &self.remaining)
+            .field("stale", &self.stale)
+            .field("usage", &self.usage)
             .finish()
     }
 }
@@ -166,9 +190,31 @@ pub enum AnswerError<E> {
     /// The provider began to answer, and its body broke off before anything of it was passed on.
     #[error("the body of the answer broke off")]
     Body(#[source] Arc<dyn Error + Send + Sync>),
+    /// The provider did not answer in time, and there is no stale answer.
+    #[error("the origin did not answer within {limit:?}")]
+    TimedOut {
+        /// The hard timeout of the cache underneath.
+        limit: Duration,
+    },
+    /// The cache's remote tier is out, as many calls are under way as are allowed then, and there is
+    /// no stale answer.
+    #[error("the cache's remote tier is out, and the origin is spared")]
+    Shed,
     /// The caller that made the call panicked.
     #[error("the caller that was asking the origin panicked")]
     Panicked,
+}
+
+/// Why an answer could not be removed by its request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// There is no key for such a request.
+    #[error("answers to such a request are never stored")]
+    Request(#[from] Bypass),
+    /// The remote tier did not confirm.
+    #[error(transparent)]
+    Tier(#[from] cache_core::Error),
 }
 
 impl<E> Clone for AnswerError<E> {
@@ -176,6 +222,8 @@ impl<E> Clone for AnswerError<E> {
         match self {
             Self::Origin(error) => Self::Origin(Arc::clone(error)),
             Self::Body(error) => Self::Body(Arc::clone(error)),
+            Self::TimedOut { limit } => Self::TimedOut { limit: *limit },
+            Self::Shed => Self::Shed,
             Self::Panicked => Self::Panicked,
         }
     }

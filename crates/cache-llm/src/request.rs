@@ -1,12 +1,16 @@
 //! [`RequestPolicy`]: which requests the cache has anything to do with.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cache_core::CacheKey;
+use cache_dual::Strategy;
 use cache_key::{EndpointKind, KeyScope, NotCanonical, Request, Value};
 
+use crate::models::by_pattern;
 use crate::plan::Plan;
 use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
+use crate::tags;
 
 /// Which requests are looked up and stored, and for how long their answers are good.
 ///
@@ -17,22 +21,62 @@ use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
 /// | streams | cached | [`streams`](Self::streams) |
 /// | temperature ceiling | none | [`max_temperature`](Self::max_temperature) |
 /// | absent temperature counts as | 1.0 | [`assumed_temperature`](Self::assumed_temperature) |
+/// | bodies | of any size | [`min_body`](Self::min_body), [`max_body`](Self::max_body) |
+/// | requests with tools | cached | [`tools`](Self::tools) |
+/// | only what is deterministic | no | [`deterministic_only`](Self::deterministic_only) |
+/// | time to live by kind, by model | none | [`kind_ttl`](Self::kind_ttl), [`model_ttl`](Self::model_ttl) |
+/// | jitter | none beyond the cache's own | [`jitter`](Self::jitter) |
+/// | grace | the cache's own | [`grace`](Self::grace) |
 /// | `"store": true` | skips the cache | (the provider is asked to keep the answer: it must see it) |
 /// | `conversation`, `"background": true` of responses | skip the cache | (the provider keeps what the answer depends on) |
 ///
 /// An exact match returns what was answered to the very same request, so by default any
 /// temperature will do.
-#[derive(Clone, Debug)]
+///
+/// With feature `serde` it can be read from configuration: members that are left out have their
+/// defaults, unknown ones are refused, and durations are texts such as `1h`.
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
+/// use cache_llm::RequestPolicy;
+///
+/// let policy: RequestPolicy = serde_json::from_str(
+///     r#"{"chat_ttl": "30m", "model_ttl": {"gpt-4o*": "2h"}, "tools": false, "jitter": 0.1}"#,
+/// )?;
+/// assert!(serde_json::from_str::<RequestPolicy>(r#"{"chat_tll": "30m"}"#).is_err());
+/// # let _ = policy;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 #[must_use]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct RequestPolicy {
     chat: bool,
     embeddings: bool,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     chat_ttl: Duration,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     embedding_ttl: Duration,
+    kind_ttl: BTreeMap<AnswerKind, Ttl>,
+    model_ttl: BTreeMap<String, Ttl>,
+    jitter: f64,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    grace: Option<Duration>,
     streams: bool,
+    tools: bool,
+    min_body: Option<usize>,
+    max_body: Option<usize>,
     max_temperature: Option<f64>,
     assumed_temperature: f64,
+    deterministic_only: bool,
 }
+
+/// A time to live; as text in configuration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
+struct Ttl(#[cfg_attr(feature = "serde", serde(with = "humantime_serde"))] Duration);
 
 impl Default for RequestPolicy {
     fn default() -> Self {
@@ -41,9 +85,17 @@ impl Default for RequestPolicy {
             embeddings: true,
             chat_ttl: Duration::from_secs(60 * 60),
             embedding_ttl: Duration::from_secs(24 * 60 * 60),
+            kind_ttl: BTreeMap::new(),
+            model_ttl: BTreeMap::new(),
+            jitter: 0.0,
+            grace: None,
             streams: true,
+            tools: true,
+            min_body: None,
+            max_body: None,
             max_temperature: None,
             assumed_temperature: 1.0,
+            deterministic_only: false,
         }
     }
 }
@@ -58,6 +110,27 @@ pub enum Bypass {
     /// The body has no canonical form, so there is no key that is surely its own.
     #[error("the request has no canonical form")]
     NotCanonical(#[from] NotCanonical),
+    /// The cache was told to leave caching to somebody else.
+    #[error("the strategy is {0:?}, which caches nothing here")]
+    Strategy(Strategy),
+    /// The body is smaller than bodies have to be.
+    #[error("the request has less than {limit} bytes")]
+    TooSmall {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The body is larger than bodies may be.
+    #[error("the request has more than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The model is given tools, and such requests are not cached.
+    #[error("requests with tools are not cached")]
+    Tools,
+    /// Neither is the temperature 0 nor a seed given, and only such requests are cached.
+    #[error("the temperature is not 0 and there is no seed")]
+    NotDeterministic,
     /// The request names no model.
     #[error("the request names no model")]
     NoModel,
@@ -81,6 +154,11 @@ impl Bypass {
         match self {
             Self::Kind(_) => "kind",
             Self::NotCanonical(_) => "not_canonical",
+            Self::Strategy(_) => "strategy",
+            Self::TooSmall { .. } => "too_small",
+            Self::TooLarge { .. } => "too_large",
+            Self::Tools => "tools",
+            Self::NotDeterministic => "not_deterministic",
             Self::NoModel => "no_model",
             Self::Stored => "store",
             Self::Streaming => "streaming",
@@ -97,9 +175,23 @@ pub enum PolicyError {
     /// A time to live of zero.
     #[error("a time to live has to be longer than zero")]
     ZeroTtl,
+    /// A jitter that is no share.
+    #[error("a jitter has to be from 0 to below 1, not {0}")]
+    Jitter(f64),
+    /// No body is at least as large as it has to be and no larger than it may be.
+    #[error("no request has at least {min} bytes and at most {max}")]
+    Bodies {
+        /// The smallest body that is cached.
+        min: usize,
+        /// The largest one.
+        max: usize,
+    },
     /// A temperature that no request can have.
     #[error("a temperature has to be a number that is not negative, not {0}")]
     Temperature(f64),
+    /// A price or a cost that no model can have.
+    #[error("a price has to be a number that is not negative, not {0}")]
+    Price(f64),
     /// A limit for answers of zero bytes.
     #[error("the largest answer has to be larger than zero bytes")]
     ZeroMaxAnswer,
@@ -131,6 +223,62 @@ impl RequestPolicy {
         self
     }
 
+    /// How long answers of one kind are good, in place of [`chat_ttl`](Self::chat_ttl) or
+    /// [`embedding_ttl`](Self::embedding_ttl).
+    pub fn kind_ttl(mut self, kind: AnswerKind, ttl: Duration) -> Self {
+        self.kind_ttl.insert(kind, Ttl(ttl));
+        self
+    }
+
+    /// How long answers are good to requests that name this model, in place of all other times.
+    /// `gpt-4o*` means all names that begin so; the exact name counts, else the longest beginning.
+    pub fn model_ttl(mut self, model: impl Into<String>, ttl: Duration) -> Self {
+        self.model_ttl.insert(model.into(), Ttl(ttl));
+        self
+    }
+
+    /// Up to which share of its time to live is taken off an answer at random, so that what was
+    /// stored together does not end together; from 0 to below 1. Default: 0. The cache underneath
+    /// takes off its own in addition.
+    pub fn jitter(mut self, share: f64) -> Self {
+        self.jitter = share;
+        self
+    }
+
+    /// How long an answer is kept beyond its time to live, for when the provider fails: it is served
+    /// then in place of no answer, of a status 429 and of one from 500 on. Default: as the cache
+    /// underneath has it.
+    pub fn grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.grace = grace.into();
+        self
+    }
+
+    /// Whether requests that give the model tools (`tools`, `tool_choice`, `functions`,
+    /// `function_call`) are cached. Default: yes.
+    pub fn tools(mut self, yes: bool) -> Self {
+        self.tools = yes;
+        self
+    }
+
+    /// Smaller bodies are left alone. In bytes. Default: none.
+    pub fn min_body(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.min_body = bytes.into();
+        self
+    }
+
+    /// Larger bodies are left alone, unparsed. In bytes. Default: none.
+    pub fn max_body(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.max_body = bytes.into();
+        self
+    }
+
+    /// Whether only chat requests are cached whose temperature is 0 or that give a `seed`. Default:
+    /// no.
+    pub fn deterministic_only(mut self, yes: bool) -> Self {
+        self.deterministic_only = yes;
+        self
+    }
+
     /// Whether streams are cached. Default: yes.
     pub fn streams(mut self, yes: bool) -> Self {
         self.streams = yes;
@@ -149,13 +297,28 @@ impl RequestPolicy {
         self
     }
 
-    /// Decides on a request, and finds the key that its answer stands under.
+    /// What can be said of a request before its body is parsed.
+    ///
+    /// # Errors
+    ///
+    /// Why the request is none of the cache's business.
+    pub fn admit(&self, kind: EndpointKind, body_bytes: usize) -> Result<(), Bypass> {
+        self.kind(kind)?;
+        match (self.min_body, self.max_body) {
+            (Some(limit), _) if body_bytes < limit => Err(Bypass::TooSmall { limit }),
+            (_, Some(limit)) if body_bytes > limit => Err(Bypass::TooLarge { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decides on a request, and finds the key that its answer stands under. What
+    /// [`admit`](Self::admit) says is not asked again.
     ///
     /// # Errors
     ///
     /// Why the request is none of the cache's business.
     pub fn plan(&self, request: &Request<'_>, scope: &KeyScope) -> Result<Plan, Bypass> {
-        let (kind, ttl) = self.kind(request.kind())?;
+        let kind = self.kind(request.kind())?;
         let model = request.model().filter(|model| !model.is_empty()).ok_or(Bypass::NoModel)?;
         if member(request, "store").and_then(Value::as_bool) == Some(true) {
             return Err(Bypass::Stored);
@@ -169,6 +332,9 @@ impl RequestPolicy {
         }
         if kind != AnswerKind::Embeddings {
             self.check_temperature(request)?;
+            if !self.tools && has_tools(request) {
+                return Err(Bypass::Tools);
+            }
         }
         // Options of a stream mean nothing where none is asked for.
         let stream = match transport {
@@ -192,12 +358,33 @@ impl RequestPolicy {
                 AnswerKind::Responses | AnswerKind::Messages => None,
             },
         };
-        Ok(Plan::new(key(request, scope, stream.unknown), asked, model.into(), ttl))
+        let (key, ttl) = (key(request, scope, stream.unknown), self.ttl(kind, model));
+        let tags = tags::of(scope.tenant(), model);
+        Ok(Plan::new(key, asked, model.into(), ttl, self.grace, tags))
+    }
+
+    fn ttl(&self, kind: AnswerKind, model: &str) -> Duration {
+        let of_kind = || self.kind_ttl.get(&kind);
+        let ttl = match by_pattern(&self.model_ttl, model).or_else(of_kind) {
+            Some(Ttl(ttl)) => *ttl,
+            None if kind == AnswerKind::Embeddings => self.embedding_ttl,
+            None => self.chat_ttl,
+        };
+        if self.jitter > 0.0 { ttl.mul_f64(1.0 - self.jitter * fastrand::f64()) } else { ttl }
     }
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
-        if self.chat_ttl.is_zero() || self.embedding_ttl.is_zero() {
+        let by_name = self.kind_ttl.values().chain(self.model_ttl.values());
+        let mut ttls = by_name.map(|ttl| ttl.0).chain([self.chat_ttl, self.embedding_ttl]);
+        if ttls.any(|ttl| ttl.is_zero()) {
             return Err(PolicyError::ZeroTtl);
+        }
+        if !(0.0..1.0).contains(&self.jitter) {
+            return Err(PolicyError::Jitter(self.jitter));
+        }
+        let (min, max) = (self.min_body.unwrap_or(0), self.max_body.unwrap_or(usize::MAX));
+        if min > max || max == 0 {
+            return Err(PolicyError::Bodies { min, max });
         }
         let temperatures = self.max_temperature.into_iter().chain([self.assumed_temperature]);
         for temperature in temperatures {
@@ -208,28 +395,43 @@ impl RequestPolicy {
         Ok(())
     }
 
-    pub(crate) fn kind(&self, kind: EndpointKind) -> Result<(AnswerKind, Duration), Bypass> {
+    fn kind(&self, kind: EndpointKind) -> Result<AnswerKind, Bypass> {
         match kind {
-            EndpointKind::ChatCompletions if self.chat => Ok((AnswerKind::Chat, self.chat_ttl)),
-            EndpointKind::Completions if self.chat => Ok((AnswerKind::Completions, self.chat_ttl)),
-            EndpointKind::Responses if self.chat => Ok((AnswerKind::Responses, self.chat_ttl)),
-            EndpointKind::Messages if self.chat => Ok((AnswerKind::Messages, self.chat_ttl)),
-            EndpointKind::Embeddings if self.embeddings => {
-                Ok((AnswerKind::Embeddings, self.embedding_ttl))
-            }
+            EndpointKind::ChatCompletions if self.chat => Ok(AnswerKind::Chat),
+            EndpointKind::Completions if self.chat => Ok(AnswerKind::Completions),
+            EndpointKind::Responses if self.chat => Ok(AnswerKind::Responses),
+            EndpointKind::Messages if self.chat => Ok(AnswerKind::Messages),
+            EndpointKind::Embeddings if self.embeddings => Ok(AnswerKind::Embeddings),
             other => Err(Bypass::Kind(other)),
         }
     }
 
     fn check_temperature(&self, request: &Request<'_>) -> Result<(), Bypass> {
-        let Some(ceiling) = self.max_temperature else { return Ok(()) };
+        if self.max_temperature.is_none() && !self.deterministic_only {
+            return Ok(());
+        }
         let temperature = match member(request, "temperature") {
             None => self.assumed_temperature,
             // What is no number is above every ceiling.
             Some(value) => value.as_f64().unwrap_or(f64::INFINITY),
         };
-        if temperature <= ceiling { Ok(()) } else { Err(Bypass::Temperature) }
+        if self.max_temperature.is_some_and(|ceiling| temperature > ceiling) {
+            return Err(Bypass::Temperature);
+        }
+        let is_deterministic = temperature == 0.0 || member(request, "seed").is_some();
+        if self.deterministic_only && !is_deterministic {
+            return Err(Bypass::NotDeterministic);
+        }
+        Ok(())
     }
+}
+
+/// Whether the model is given tools. An empty list gives it none.
+fn has_tools(request: &Request<'_>) -> bool {
+    ["tools", "functions", "tool_choice", "function_call"]
+        .iter()
+        .filter_map(|name| member(request, name))
+        .any(|tools| !tools.is_array() || !tools.is_empty())
 }
 
 /// A top-level member; null is as good as absent.

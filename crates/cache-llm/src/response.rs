@@ -3,9 +3,12 @@
 use bytes::Bytes;
 
 use crate::dialect;
+use crate::models::is_same;
 use crate::not_stored::NotStored;
+use crate::price::{Dollars, PriceTable};
 use crate::request::PolicyError;
 use crate::sse::{Event, EventTooLarge, SseParser};
+use crate::usage::Summary;
 use crate::wire::{self, Choices, Frame};
 
 /// How an answer travels.
@@ -19,7 +22,9 @@ pub enum Transport {
 }
 
 /// What kind of answer is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum AnswerKind {
     /// A chat completion.
@@ -73,6 +78,11 @@ pub struct Asked {
 /// | good finish reasons | `stop`, `tool_calls`, `function_call`; `end_turn`, `stop_sequence`, `tool_use`; status `completed` | [`also_accept`](Self::also_accept) |
 /// | `length` | only if the request set a token limit | [`store_truncated`](Self::store_truncated) |
 /// | refusals | not stored | [`store_refusals`](Self::store_refusals) |
+/// | answers of another model than was asked for | not stored | [`store_fallbacks`](Self::store_fallbacks) |
+/// | least cost | none | [`min_cost`](Self::min_cost) |
+///
+/// With feature `serde` it can be read from configuration: members that are left out have their
+/// defaults, unknown ones are refused.
 ///
 /// ```
 /// use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, StreamOptions, Transport};
@@ -87,18 +97,34 @@ pub struct Asked {
 /// let cut = br#"{"choices":[{"message":{"content":"Par"},"finish_reason":"length"}]}"#;
 /// assert_eq!(ResponsePolicy::default().judge(&asked, cut), Err(NotStored::Truncated));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 #[must_use]
 pub struct ResponsePolicy {
+    #[cfg_attr(feature = "serde", serde(rename = "max_answer"))]
     max_bytes: usize,
+    #[cfg_attr(feature = "serde", serde(rename = "also_accept"))]
     also_accepted: Vec<Box<str>>,
+    #[cfg_attr(feature = "serde", serde(rename = "store_truncated"))]
     truncated: bool,
+    #[cfg_attr(feature = "serde", serde(rename = "store_refusals"))]
     refusals: bool,
+    #[cfg_attr(feature = "serde", serde(rename = "store_fallbacks"))]
+    fallbacks: bool,
+    min_cost: Option<f64>,
 }
 
 impl Default for ResponsePolicy {
     fn default() -> Self {
-        Self { max_bytes: 4 << 20, also_accepted: Vec::new(), truncated: false, refusals: false }
+        Self {
+            max_bytes: 4 << 20,
+            also_accepted: Vec::new(),
+            truncated: false,
+            refusals: false,
+            fallbacks: false,
+            min_cost: None,
+        }
     }
 }
 
@@ -127,6 +153,44 @@ impl ResponsePolicy {
     pub fn store_refusals(mut self, yes: bool) -> Self {
         self.refusals = yes;
         self
+    }
+
+    /// Whether answers are kept that name another model than the request: those of a fallback, which
+    /// would go on to be served when the model that was asked for is back. Default: no.
+    ///
+    /// An alias is no other model than the dated name that it stands for (`gpt-4o` and
+    /// `gpt-4o-2024-08-06`, `x-latest` and `x-20250101`), and neither is a name with the provider's
+    /// in front. Deployments with names of their own (Azure) need `true`.
+    pub fn store_fallbacks(mut self, yes: bool) -> Self {
+        self.fallbacks = yes;
+        self
+    }
+
+    /// Answers that cost less than this are not kept, in dollars by the cache's
+    /// [`PriceTable`](crate::PriceTable); those whose cost is not known are. Default: none.
+    pub fn min_cost(mut self, dollars: impl Into<Option<f64>>) -> Self {
+        self.min_cost = dollars.into();
+        self
+    }
+
+    /// Whether an answer that was found good is worth its place.
+    pub(crate) fn judge_summary(
+        &self,
+        asked: &str,
+        summary: &Summary,
+        prices: &PriceTable,
+    ) -> Result<(), NotStored> {
+        let answered = summary.model.as_deref().unwrap_or(asked);
+        if !self.fallbacks && !is_same(asked, answered) {
+            return Err(NotStored::OtherModel(answered.chars().take(256).collect()));
+        }
+        if let Some(least) = self.min_cost
+            && let Some(cost) = prices.cost(answered, &summary.usage)
+            && cost < Dollars::from_f64(least)
+        {
+            return Err(NotStored::TooCheap);
+        }
+        Ok(())
     }
 
     /// What can be said before the body is there.
@@ -223,7 +287,11 @@ impl ResponsePolicy {
     }
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
-        if self.max_bytes == 0 { Err(PolicyError::ZeroMaxAnswer) } else { Ok(()) }
+        match self.min_cost {
+            _ if self.max_bytes == 0 => Err(PolicyError::ZeroMaxAnswer),
+            Some(cost) if !cost.is_finite() || cost < 0.0 => Err(PolicyError::Price(cost)),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) const fn largest(&self) -> usize {

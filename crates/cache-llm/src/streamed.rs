@@ -14,11 +14,14 @@ use crate::cache::{Inner, insert_options};
 use crate::live::{Live, Reader, Recording};
 use crate::not_stored::NotStored;
 use crate::origin::{Origin, OriginAnswer};
-use crate::plain::Unstored;
+use crate::plain::{Unstored, is_failing};
 use crate::plan::Plan;
 use crate::reply::{AnswerError, Body, Passed, Recorded, Reply, Storage};
-use crate::response::ResponsePolicy;
+use crate::report::Decisions;
+use crate::response::{ResponsePolicy, Transport};
+use crate::savings::Ledger;
 use crate::stored;
+use crate::usage::Summary;
 
 /// What the leader of a flight tells its followers.
 pub(crate) enum Announced<H, E> {
@@ -45,7 +48,27 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
-        let ticket = match self.dual.lookup(plan.key()).await {
+        let reply = self.fresh_stream(plan, origin).await;
+        let failed = match &reply {
+            Err(_) => true,
+            Ok(Reply::Passed(passed)) => is_failing(passed.status),
+            Ok(Reply::Hit(_)) => false,
+        };
+        // A failure gives way to a stale answer, if there is one.
+        if failed
+            && let Some(outcome) = self.dual.peek(plan.key())
+            && let Some(hit) = self.hit(plan, &outcome)
+        {
+            return Ok(hit);
+        }
+        reply
+    }
+
+    async fn fresh_stream<O>(&self, plan: &Plan, origin: O) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        let ticket = match self.dual.query(plan.key()).tags(plan.tags()).lookup().await {
             Lookup::Hit(outcome) => match self.hit(plan, &outcome) {
                 Some(hit) => return Ok(hit),
                 None => None,
@@ -58,7 +81,7 @@ where
                 Role::Follower(follower) => follower,
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.
-                    if let Some(outcome) = self.dual.peek(plan.key())
+                    if let Some(outcome) = self.fresh(plan)
                         && let Some(hit) = self.hit(plan, &outcome)
                     {
                         return Ok(hit);
@@ -66,7 +89,7 @@ where
                     // What is stored, if anything, does not serve us: its place is to be taken.
                     let ticket = match ticket {
                         Some(ticket) => ticket,
-                        None => self.dual.ticket(plan.key()).await,
+                        None => self.ticket(plan).await,
                     };
                     return self.lead(plan, seat, ticket, origin).await;
                 }
@@ -113,7 +136,7 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
-        let ticket = self.dual.ticket(plan.key()).await;
+        let ticket = self.ticket(plan).await;
         self.lead(plan, Seat::alone(), ticket, origin).await
     }
 
@@ -157,6 +180,8 @@ where
                 let recorder = Recorder {
                     dual: self.dual.clone(),
                     responses: Arc::clone(&self.responses),
+                    ledger: Arc::clone(&self.ledger),
+                    decisions: Arc::clone(&self.decisions),
                     plan: plan.clone(),
                     ticket,
                     tell,
@@ -188,6 +213,8 @@ fn shared(reader: Reader) -> Body {
 struct Recorder {
     dual: DualCache<Bytes>,
     responses: Arc<ResponsePolicy>,
+    ledger: Arc<Ledger>,
+    decisions: Arc<Decisions>,
     plan: Plan,
     ticket: Ticket,
     tell: watch::Sender<Option<Result<(), NotStored>>>,
@@ -195,25 +222,30 @@ struct Recorder {
 
 impl Recorder {
     async fn end(self, recording: Recording) {
-        let Self { dual, responses, plan, ticket, tell } = self;
+        let Self { dual, responses, ledger, decisions, plan, ticket, tell } = self;
         let judged = match recording {
             // An answer that its only reader left after the terminal event is as good as any.
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
                 let judged = responses.judge_pieces(plan.asked(), &pieces);
-                judged.map(|()| stored::stream(plan.asked().stream, &pieces))
+                judged.and_then(|()| {
+                    let summary = Summary::of(plan.kind(), Transport::Stream, &pieces);
+                    responses.judge_summary(plan.model(), &summary, ledger.prices())?;
+                    Ok(stored::stream(plan.asked().stream, &summary, &pieces))
+                })
             }
             Recording::TooLarge => Err(NotStored::TooLarge { limit: responses.largest() }),
             Recording::Broken => Err(NotStored::Broken),
         };
         let stored = match judged {
             Ok(body) => {
-                let options = insert_options(&plan, &body);
+                let options = insert_options(&plan, body.len());
                 let storage = dual.fulfil(ticket, body, options).await.into();
                 if let Storage::NotStored(reason) = storage { Err(reason) } else { Ok(()) }
             }
             Err(reason) => Err(reason),
         };
         if let Err(reason) = &stored {
+            decisions.not_stored(reason);
             let (key, reason) = (plan.key().short(), reason.label());
             tracing::debug!(%key, reason, "stream not stored");
         }

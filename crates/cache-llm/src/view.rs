@@ -1,17 +1,20 @@
 //! A stored answer as one request wants it.
 
 use bytes::Bytes;
+use cache_core::Timestamp;
 
 use crate::dialect::{self, NotTranscodable, Streaming};
+use crate::edit::HitOptions;
 use crate::replay::{Chunking, ReplayOptions};
 use crate::response::{Asked, Transport};
-use crate::stored::{self, Stored};
+use crate::stored::{self, About, Stored};
 
 /// What of an entry a request gets.
 pub(crate) struct View {
     pub(crate) body: Bytes,
     /// It was recorded in the other transport.
     pub(crate) transcoded: bool,
+    pub(crate) about: About,
 }
 
 /// The answer in `entry` as the request behind `asked` wants it.
@@ -24,8 +27,10 @@ pub(crate) fn view(
     entry: &Bytes,
     asked: &Asked,
     replay: &ReplayOptions,
+    options: HitOptions,
+    now: Timestamp,
 ) -> Result<View, NotTranscodable> {
-    let Stored { transport, options, body } =
+    let Stored { transport, options: recorded, about, body } =
         stored::read(entry).ok_or(NotTranscodable::Unexpected)?;
     let streaming = Streaming { usage: asked.stream.include_usage, piece: replay.chunking.piece() };
     let transcoded = transport != asked.transport;
@@ -39,7 +44,7 @@ pub(crate) fn view(
             dialect::to_stream(asked.kind, &body, streaming)?.into()
         }
         (Transport::Stream, Transport::Stream) => {
-            let body = match dialect::reshape(asked.kind, &body, options, asked.stream)? {
+            let body = match dialect::reshape(asked.kind, &body, recorded, asked.stream)? {
                 Some(reshaped) => reshaped.into(),
                 None => body,
             };
@@ -51,5 +56,7 @@ pub(crate) fn view(
             }
         }
     };
-    Ok(View { body, transcoded })
+    let seconds = now.as_unix_millis() / 1000;
+    let body = options.apply(asked.kind, asked.transport, body, seconds)?;
+    Ok(View { body, transcoded, about })
 }

@@ -11,7 +11,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use cache_core::BoxError;
 use cache_key::{EndpointKind, KeyScope};
-use cache_llm::{BodyStream, CacheMode, Hit, LlmCache, Passed, Reply, Source, Storage, Transport};
+use cache_llm::{
+    AnswerError, BodyStream, CacheMode, Hit, LlmCache, Passed, Reply, Source, Storage, Transport,
+};
 use futures_util::TryStreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderValue, Request, Response, StatusCode, request, response};
@@ -209,7 +211,7 @@ where
         Ok(reply) => reply,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "no answer");
-            let mut answer = bad_answer();
+            let mut answer = no_answer(&error);
             CacheStatus::Miss { stored: false, collapsed: false, detail: None }
                 .write(&options.name, answer.headers_mut());
             return answer;
@@ -310,6 +312,20 @@ fn unreadable() -> Response<Body> {
         StatusCode::BAD_REQUEST,
         r#"{"error":{"message":"The request body could not be read.","type":"invalid_request_error","param":null,"code":"unreadable_body"}}"#,
     )
+}
+
+fn no_answer<E>(error: &AnswerError<E>) -> Response<Body> {
+    match error {
+        AnswerError::TimedOut { .. } => self::error(
+            StatusCode::GATEWAY_TIMEOUT,
+            r#"{"error":{"message":"The provider did not answer in time.","type":"upstream_error","param":null,"code":"upstream_timed_out"}}"#,
+        ),
+        AnswerError::Shed => self::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"error":{"message":"Too many requests are under way.","type":"server_error","param":null,"code":"overloaded"}}"#,
+        ),
+        _ => bad_answer(),
+    }
 }
 
 /// The provider began to answer and broke off.

@@ -10,7 +10,7 @@ mod write;
 
 use std::borrow::Cow;
 
-pub(crate) use text::{pieces, unescape};
+pub(crate) use text::{pieces, unescape, unit};
 pub(crate) use write::{Writer, escape};
 
 /// One value.

@@ -55,7 +55,7 @@ pub(crate) fn pieces(text: &str, size: usize) -> impl Iterator<Item = &str> {
 }
 
 /// How long the first character or escape is. `None` if an escape is cut.
-fn unit(text: &str) -> Option<usize> {
+pub(crate) fn unit(text: &str) -> Option<usize> {
     let first = text.chars().next();
     if first != Some('\\') {
         return Some(first.map_or(0, char::len_utf8));

@@ -1,0 +1,219 @@
+//! [`Usage`]: what an answer cost in tokens, read once from each answer that is stored.
+
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::response::{AnswerKind, Transport};
+use crate::sse::SseParser;
+
+/// The tokens of one answer, in one convention for all dialects. `None`: the provider did not say.
+///
+/// ```
+/// use cache_llm::{AnswerKind, Transport, Usage};
+///
+/// let answer = br#"{"usage":{"input_tokens":10,"cache_read_input_tokens":90,"output_tokens":5}}"#;
+/// let usage = Usage::of(AnswerKind::Messages, Transport::Plain, answer);
+/// assert_eq!((usage.input, usage.cached_input, usage.output), (Some(100), Some(90), Some(5)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct Usage {
+    /// What the model read, all of it: also what the provider had in its own cache.
+    pub input: Option<u64>,
+    /// That part of the input that came from the provider's own cache.
+    pub cached_input: Option<u64>,
+    /// That part of the input that the provider wrote to its own cache, where it says so.
+    pub cache_write: Option<u64>,
+    /// What the model wrote, reasoning included.
+    pub output: Option<u64>,
+    /// That part of the output that is reasoning.
+    pub reasoning: Option<u64>,
+}
+
+impl Usage {
+    /// The usage that an answer tells of; nothing where it tells none.
+    pub fn of(kind: AnswerKind, transport: Transport, body: &[u8]) -> Self {
+        Summary::of(kind, transport, &[body]).usage
+    }
+
+    /// Input and output together, as far as they are known.
+    pub fn total(&self) -> u64 {
+        self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
+    }
+
+    pub(crate) const fn as_array(self) -> [Option<u64>; 5] {
+        [self.input, self.cached_input, self.cache_write, self.output, self.reasoning]
+    }
+
+    pub(crate) const fn from_array(counts: [Option<u64>; 5]) -> Self {
+        let [input, cached_input, cache_write, output, reasoning] = counts;
+        Self { input, cached_input, cache_write, output, reasoning }
+    }
+}
+
+/// What a hit tells of an answer beside its body.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) usage: Usage,
+    /// The model that answered.
+    pub(crate) model: Option<String>,
+    /// Why the first choice ended.
+    pub(crate) finish_reason: Option<String>,
+}
+
+impl Summary {
+    /// Reads an answer that was found good. Members that are not as they should be are as good as
+    /// absent: they are no reason not to store the answer.
+    pub(crate) fn of(kind: AnswerKind, transport: Transport, body: &[impl AsRef<[u8]>]) -> Self {
+        let (mut summary, mut tokens) = (Self::default(), Counts::default());
+        let mut add = |document: &[u8]| {
+            if let Ok(frame) = serde_json::from_slice::<Frame>(document) {
+                summary.add(frame, &mut tokens);
+            }
+        };
+        match transport {
+            Transport::Plain => body.iter().for_each(|document| add(document.as_ref())),
+            Transport::Stream => {
+                let length = body.iter().map(|piece| piece.as_ref().len()).sum();
+                let mut parser = SseParser::new(length);
+                for piece in body {
+                    parser.push(piece.as_ref(), |event| {
+                        if let Ok(event) = event {
+                            add(event.data);
+                        }
+                    });
+                }
+            }
+        }
+        summary.usage = tokens.usage(kind);
+        summary
+    }
+
+    /// The same of an answer in one piece.
+    pub(crate) fn of_plain(kind: AnswerKind, body: &Bytes) -> Self {
+        Self::of(kind, Transport::Plain, std::slice::from_ref(body))
+    }
+
+    fn add(&mut self, frame: Frame, tokens: &mut Counts) {
+        let Frame { model, usage, choices, stop_reason, status, delta, response, message } = frame;
+        if self.model.is_none() {
+            self.model = model.0.filter(|model| !model.is_empty());
+        }
+        tokens.add(usage.0);
+        let of_choice = choices.0.into_iter().next().and_then(|choice| choice.finish_reason.0);
+        let of_delta = delta.0.and_then(|delta| delta.stop_reason.0);
+        if let Some(reason) = of_choice.or(stop_reason.0).or(of_delta).or(status.0) {
+            self.finish_reason = Some(reason);
+        }
+        for inner in [response.0, message.0].into_iter().flatten() {
+            self.add(*inner, tokens);
+        }
+    }
+}
+
+/// A plain answer or an event of a stream, in any dialect.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Frame {
+    model: Lenient<Option<String>>,
+    usage: Lenient<Counts>,
+    choices: Lenient<Vec<Choice>>,
+    /// Of a message.
+    stop_reason: Lenient<Option<String>>,
+    /// Of a response.
+    status: Lenient<Option<String>>,
+    /// Of the end of a message's stream.
+    delta: Lenient<Option<Delta>>,
+    /// In the events of a response.
+    response: Lenient<Option<Box<Frame>>>,
+    /// In the first event of a message.
+    message: Lenient<Option<Box<Frame>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Choice {
+    #[serde(default)]
+    finish_reason: Lenient<Option<String>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Delta {
+    #[serde(default)]
+    stop_reason: Lenient<Option<String>>,
+}
+
+/// The counts by the names that the dialects have for them.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Counts {
+    #[serde(alias = "prompt_tokens")]
+    input_tokens: Lenient<Option<u64>>,
+    #[serde(alias = "completion_tokens")]
+    output_tokens: Lenient<Option<u64>>,
+    cache_read_input_tokens: Lenient<Option<u64>>,
+    cache_creation_input_tokens: Lenient<Option<u64>>,
+    #[serde(alias = "prompt_tokens_details")]
+    input_tokens_details: Lenient<Details>,
+    #[serde(alias = "completion_tokens_details")]
+    output_tokens_details: Lenient<Details>,
+}
+
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Details {
+    cached_tokens: Lenient<Option<u64>>,
+    reasoning_tokens: Lenient<Option<u64>>,
+}
+
+impl Counts {
+    /// Counts that come again are totals.
+    fn add(&mut self, later: Self) {
+        for (count, later) in [
+            (&mut self.input_tokens, later.input_tokens),
+            (&mut self.output_tokens, later.output_tokens),
+            (&mut self.cache_read_input_tokens, later.cache_read_input_tokens),
+            (&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens),
+            (
+                &mut self.input_tokens_details.0.cached_tokens,
+                later.input_tokens_details.0.cached_tokens,
+            ),
+            (
+                &mut self.output_tokens_details.0.reasoning_tokens,
+                later.output_tokens_details.0.reasoning_tokens,
+            ),
+        ] {
+            count.0 = later.0.or(count.0);
+        }
+    }
+
+    fn usage(self, kind: AnswerKind) -> Usage {
+        let cached = self.input_tokens_details.0.cached_tokens.0.or(self.cache_read_input_tokens.0);
+        let written = self.cache_creation_input_tokens.0;
+        let mut input = self.input_tokens.0;
+        if kind == AnswerKind::Messages {
+            // Anthropic counts only what no cache had to do with.
+            let others = cached.unwrap_or(0).saturating_add(written.unwrap_or(0));
+            input = input.map(|fresh| fresh.saturating_add(others));
+        }
+        Usage {
+            input,
+            cached_input: cached,
+            cache_write: written,
+            output: self.output_tokens.0,
+            reasoning: self.output_tokens_details.0.reasoning_tokens.0,
+        }
+    }
+}
+
+/// A value, or the default where it has another type.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lenient<T>(T);
+
+impl<'de, T: Default + serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(serde_json::from_str(text).unwrap_or_default()))
+    }
+}
