@@ -122,8 +122,9 @@ pub use remote::{BreakerOptions, BreakerState};
 pub use strategy::Strategy;
 
 pub use cache_core::{
-    BoxError, BuildKeyHasher, CacheKey, CacheStats, Clock, Codec, CodecId, Entry, Error, Inserted,
-    InvalidationBus, LocalTier, ManualClock, RemoteTier, SystemClock, Tag, Timestamp,
+    BoxError, BuildKeyHasher, CacheKey, CacheStats, Clock, Codec, CodecId, Entry, Error, Evictions,
+    Inserted, InvalidationBus, LocalStats, LocalTier, ManualClock, RemoteStats, RemoteTier,
+    SystemClock, Tag, Timestamp,
 };
 pub use cache_memory::{self as memory, LocalCache};
 #[cfg(feature = "redis")]
