@@ -44,7 +44,7 @@ pub(crate) fn cache(config: &Config) -> Result<Cache, BoxError> {
         .memory(memory)
         .weigher(|answer: &bytes::Bytes| answer.len() as u64)
         .remote_deadline(config.redis_deadline)
-        .tune(|options| options.namespace = config.namespace.clone());
+        .tune(|options| options.namespace.clone_from(&config.namespace));
     if let Some(redis) = redis(config)? {
         // What one proxy replaces leaves the memory of the others.
         builder = builder.bus(Arc::new(redis.bus())).remote(Arc::new(redis), Raw);
