@@ -16,7 +16,7 @@ use crate::fetch::{FetchCount, Landing, within};
 use crate::flight::{Heard, Role, Seat};
 use crate::inner::Inner;
 use crate::negative::AnyError;
-use crate::outcome::{Fetched, Outcome, Tiers};
+use crate::outcome::{self, Fetched, Outcome, Tiers};
 use crate::read::{Ask, Found, Near};
 use crate::stamps::Stamps;
 
@@ -80,21 +80,21 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// Counted lookups.
-    pub(crate) async fn lookup_many(&self, keys: &[CacheKey]) -> Vec<Option<Outcome<V>>> {
+    pub(crate) async fn lookup_many(&self, keys: &[CacheKey]) -> Vec<outcome::Lookup<V>> {
         if !self.caches() {
             self.counters.misses.add(keys.len() as u64);
-            return keys.iter().map(|_| None).collect();
+            return keys.iter().map(|key| outcome::Lookup::Miss(self.take_ticket(key))).collect();
         }
         let found = self.find_many(keys).await.into_iter().zip(keys);
         let counted = found.map(|(found, key)| match found {
             Found::Hit(outcome) => {
                 self.count_hit(key, outcome.source);
-                Some(outcome)
+                outcome::Lookup::Hit(outcome)
             }
-            Found::Miss { .. } => {
+            Found::Miss { ticket, .. } => {
                 self.counters.misses.add_one();
                 self.events.emit(EventKind::Miss, key);
-                None
+                outcome::Lookup::Miss(ticket)
             }
         });
         counted.collect()

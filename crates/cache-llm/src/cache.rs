@@ -10,6 +10,7 @@ use cache_dual::flight::Flights;
 use cache_dual::{DualCache, InsertOptions, Outcome};
 use cache_key::{EndpointKind, KeyScope, Request};
 
+use crate::embeddings::{Batch, EmbeddingOptions, Items};
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::{Plan, flights};
@@ -34,6 +35,8 @@ pub(crate) struct Inner<H, E> {
     pub(crate) responses: Arc<ResponsePolicy>,
     pub(crate) replay: ReplayOptions,
     pub(crate) flights: Flights<Announced<H, E>>,
+    pub(crate) embeddings: EmbeddingOptions,
+    pub(crate) items: Items<H, E>,
 }
 
 impl<H, E> LlmCache<H, E>
@@ -48,6 +51,7 @@ where
             requests: RequestPolicy::default(),
             responses: ResponsePolicy::default(),
             replay: ReplayOptions::default(),
+            embeddings: EmbeddingOptions::default(),
             calls: PhantomData,
         }
     }
@@ -64,7 +68,15 @@ where
         scope: &KeyScope,
     ) -> Result<Plan, Bypass> {
         self.inner.requests.kind(kind)?; // before any work on the body
-        self.inner.requests.plan(&Request::parse(kind, body)?, scope)
+        let plan = self.inner.requests.plan(&Request::parse(kind, body)?, scope)?;
+        let embeddings = &self.inner.embeddings;
+        if kind == EndpointKind::Embeddings
+            && embeddings.per_item
+            && let Some(batch) = Batch::split(body, scope, embeddings)
+        {
+            return Ok(plan.with_batch(batch));
+        }
+        Ok(plan)
     }
 
     /// The answer to the request of `plan`: from the cache, from another caller's call that is
@@ -80,6 +92,10 @@ where
     /// way waits for its end; a stream never waits for a plain answer, since its first token would. Answers that are not to be stored go to those who
     /// waited, status and head included, and are not kept. Those that cannot be shared, being too
     /// large or encoded, go to the one whose call it was, and the others make their own.
+    ///
+    /// Embeddings are answered item by item, as [`EmbeddingOptions`] say: what no entry and no call
+    /// under way has is asked for, each item once, if the origin can [`resend`](Origin::resend); else the
+    /// request is sent as it is.
     ///
     /// May be dropped at any time: a call under way then goes on for those who share it, or is
     /// taken over by one of them.
@@ -101,6 +117,11 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let inner = &*self.inner;
+        if let Some(batch) = plan.batch()
+            && mode != CacheMode::Bypass
+        {
+            return Box::pin(inner.items(plan, batch, mode, origin)).await;
+        }
         match (mode, plan.transport()) {
             (CacheMode::Bypass, _) => inner.pass(origin, NotStored::Bypassed).await,
             (CacheMode::Use, Transport::Plain) => inner.plain(plan, origin).await,
@@ -125,6 +146,7 @@ where
         for flight in flights(key) {
             self.inner.flights.detach(&flight);
         }
+        self.inner.items.detach(key);
         removed
     }
 
@@ -216,6 +238,7 @@ pub struct LlmCacheBuilder<H, E> {
     requests: RequestPolicy,
     responses: ResponsePolicy,
     replay: ReplayOptions,
+    embeddings: EmbeddingOptions,
     calls: PhantomData<fn() -> (H, E)>,
 }
 
@@ -229,6 +252,12 @@ impl<H, E> LlmCacheBuilder<H, E> {
     /// How stored answers are given out as streams. Default: see [`ReplayOptions`].
     pub fn replay(mut self, options: ReplayOptions) -> Self {
         self.replay = options;
+        self
+    }
+
+    /// How embeddings are answered. Default: item by item; see [`EmbeddingOptions`].
+    pub fn embeddings(mut self, options: EmbeddingOptions) -> Self {
+        self.embeddings = options;
         self
     }
 
@@ -246,8 +275,17 @@ impl<H, E> LlmCacheBuilder<H, E> {
     pub fn build(self) -> Result<LlmCache<H, E>, PolicyError> {
         self.requests.check()?;
         self.responses.check()?;
-        let Self { dual, requests, responses, replay, calls: _ } = self;
-        let (responses, flights) = (Arc::new(responses), Flights::new());
-        Ok(LlmCache { inner: Arc::new(Inner { dual, requests, responses, replay, flights }) })
+        let Self { dual, requests, responses, replay, embeddings, calls: _ } = self;
+        Ok(LlmCache {
+            inner: Arc::new(Inner {
+                dual,
+                requests,
+                responses: Arc::new(responses),
+                replay,
+                flights: Flights::new(),
+                embeddings,
+                items: Flights::new(),
+            }),
+        })
     }
 }

@@ -73,12 +73,15 @@
 mod cache;
 mod collect;
 mod dialect;
+mod embeddings;
 mod json;
 pub mod live;
+mod members;
 mod not_stored;
 mod origin;
 mod plain;
 mod plan;
+mod provider;
 mod replay;
 mod reply;
 mod request;
@@ -91,9 +94,14 @@ mod view;
 mod wire;
 
 pub use cache::{LlmCache, LlmCacheBuilder};
+pub use embeddings::EmbeddingOptions;
 pub use not_stored::NotStored;
-pub use origin::{BodyStream, Origin, OriginAnswer};
+pub use origin::{BodyStream, Origin, OriginAnswer, WithBody};
 pub use plan::Plan;
+pub use provider::{
+    CachedError, CachedProvider, CallError, ChunkStream, LlmProvider, Preset, ProviderCache,
+    Served, ServedBy, cached,
+};
 pub use replay::{Chunking, Replay, ReplayOptions};
 pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, Reply, Storage};
 pub use request::{Bypass, PolicyError, RequestPolicy};

@@ -1,9 +1,11 @@
 //! [`Plan`]: what was decided about a request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::CacheKey;
 
+use crate::embeddings::Batch;
 use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
 
 /// What was decided about a request that may be cached. It owns what it holds: the body may go.
@@ -14,16 +16,58 @@ pub struct Plan {
     model: Box<str>,
     ttl: Duration,
     shares_failures: bool,
+    batch: Option<Arc<Batch>>,
 }
 
 impl Plan {
     pub(crate) fn new(key: CacheKey, asked: Asked, model: Box<str>, ttl: Duration) -> Self {
-        Self { key, asked, model, ttl, shares_failures: true }
+        Self { key, asked, model, ttl, shares_failures: true, batch: None }
     }
 
-    /// What the answer stands under, whatever its transport.
+    /// The same, answered item by item.
+    pub(crate) fn with_batch(mut self, batch: Batch) -> Self {
+        let mut keys = batch.keys();
+        // One text and a list of one are the same item.
+        if let (Some(key), None) = (keys.next(), keys.next()) {
+            self.key = key;
+        }
+        drop(keys);
+        self.batch = Some(Arc::new(batch));
+        self
+    }
+
+    /// The items to answer one by one.
+    pub(crate) fn batch(&self) -> Option<&Arc<Batch>> {
+        self.batch.as_ref()
+    }
+
+    /// The same, expecting so many results.
+    pub(crate) fn with_results(mut self, results: u64) -> Self {
+        self.asked.results = Some(results);
+        self
+    }
+
+    /// What the answer stands under, whatever its transport. Embeddings of more than one item that
+    /// differ stand under [`keys`](Self::keys) of their own; then this stands for the request only.
     pub const fn key(&self) -> &CacheKey {
         &self.key
+    }
+
+    /// The keys of all entries that the answer may be made of: one, or one for each item that is to be
+    /// embedded.
+    ///
+    /// ```
+    /// # use cache_llm::{DualCache, EndpointKind, KeyScope, LlmCache, Tenant};
+    /// # let cache = LlmCache::<(), std::io::Error>::builder(DualCache::builder().build()?).build()?;
+    /// let scope = KeyScope::new(Tenant::Shared);
+    /// let plan = |body: &str| cache.prepare(EndpointKind::Embeddings, body.as_bytes(), &scope);
+    /// let batch = plan(r#"{"model":"m","input":["a","b","a"]}"#)?;
+    /// assert_eq!(batch.keys().len(), 2);
+    /// assert_eq!(batch.keys()[0], *plan(r#"{"model":"m","input":"a"}"#)?.key());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keys(&self) -> Vec<CacheKey> {
+        self.batch.as_ref().map_or_else(|| vec![self.key], |batch| batch.keys().collect())
     }
 
     /// What answer the request expects.

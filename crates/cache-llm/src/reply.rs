@@ -34,7 +34,8 @@ pub struct Hit {
     pub body: Bytes,
     /// What the body is.
     pub transport: Transport,
-    /// Whether it was recorded in the other transport, so that its bytes are not the provider's.
+    /// Whether it was recorded in the other transport or put together of embeddings that were kept item
+    /// by item, so that its bytes are not the provider's.
     pub transcoded: bool,
     /// Where it came from. [`Source::Collapsed`]: another caller's fetch, just now.
     pub source: Source,
