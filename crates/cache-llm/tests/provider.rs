@@ -195,8 +195,9 @@ async fn scopes_share_nothing() {
     // Two names with one cache.
     let other = cached(&cache, kind, &hi(), &scope.provider("other"), || async {
         Ok(json!({"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]}))
-    });
-    assert!(!other.await.unwrap().is_cached());
+    })
+    .await;
+    assert!(!other.unwrap().is_cached());
 }
 
 /// A50: typed streams are kept, replayed chunk by chunk, and serve plain requests where they can; a plain
