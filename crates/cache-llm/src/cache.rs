@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cache_core::{CacheKey, Error};
 use cache_dual::flight::Flights;
-use cache_dual::{DualCache, InsertOptions, Outcome};
+use cache_dual::{DualCache, Freshness, InsertOptions, Outcome, Source};
 use cache_key::{EndpointKind, KeyScope, Request};
 
+use crate::cassette::Cassette;
 use crate::embeddings::{Batch, EmbeddingOptions, Items};
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
@@ -18,6 +19,7 @@ use crate::replay::ReplayOptions;
 use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, Reply, Storage};
 use crate::request::{Bypass, PolicyError, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
+use crate::samples::{Samples, Turns};
 use crate::streamed::Announced;
 use crate::view::{View, view};
 
@@ -37,6 +39,9 @@ pub(crate) struct Inner<H, E> {
     pub(crate) flights: Flights<Announced<H, E>>,
     pub(crate) embeddings: EmbeddingOptions,
     pub(crate) items: Items<H, E>,
+    pub(crate) samples: Samples,
+    pub(crate) turns: Turns,
+    pub(crate) cassette: Option<Cassette>,
 }
 
 impl<H, E> LlmCache<H, E>
@@ -52,6 +57,8 @@ where
             responses: ResponsePolicy::default(),
             replay: ReplayOptions::default(),
             embeddings: EmbeddingOptions::default(),
+            samples: Samples::default(),
+            cassette: None,
             calls: PhantomData,
         }
     }
@@ -76,7 +83,7 @@ where
         {
             return Ok(plan.with_batch(batch));
         }
-        Ok(plan)
+        Ok(plan.with_samples(self.inner.samples))
     }
 
     /// The answer to the request of `plan`: from the cache, from another caller's call that is
@@ -117,6 +124,21 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let inner = &*self.inner;
+        if let Some(cassette) = &inner.cassette {
+            cassette.note(&plan.keys());
+        }
+        let picked;
+        let plan = if plan.samples().count.get() > 1 {
+            picked = Box::pin(inner.pick(plan, mode)).await;
+            &picked
+        } else {
+            plan
+        };
+        if let Some(cassette) = &inner.cassette
+            && cassette.is_playing()
+        {
+            return inner.play(plan, cassette);
+        }
         if let Some(batch) = plan.batch()
             && mode != CacheMode::Bypass
         {
@@ -147,6 +169,24 @@ where
             self.inner.flights.detach(&flight);
         }
         self.inner.items.detach(key);
+        removed
+    }
+
+    /// Removes all that the request of `plan` may be answered with, as [`remove`](Self::remove) does:
+    /// each item that is to be embedded, each of several samples. How many a tier had.
+    ///
+    /// # Errors
+    ///
+    /// If the remote tier did not confirm; see [`DualCache::remove_many`].
+    pub async fn forget(&self, plan: &Plan) -> Result<u64, Error> {
+        let keys = plan.keys();
+        let removed = self.inner.dual.remove_many(&keys).await;
+        for key in &keys {
+            for flight in flights(key) {
+                self.inner.flights.detach(&flight);
+            }
+            self.inner.items.detach(key);
+        }
         removed
     }
 
@@ -183,6 +223,21 @@ where
             storage: Storage::NotStored(reason),
             collapsed: false,
         }))
+    }
+
+    /// The answer on a cassette.
+    fn play(&self, plan: &Plan, cassette: &Cassette) -> Result<Reply<H>, AnswerError<E>> {
+        let reply = match plan.batch() {
+            Some(batch) => self.play_items(plan, batch, cassette),
+            None => cassette.entry(plan.key()).and_then(|entry| {
+                let stored_at = self.dual.now();
+                let expires_at = stored_at.saturating_add(plan.ttl());
+                let (value, source) = (entry.clone(), Source::L1);
+                let freshness = Freshness::Fresh;
+                self.hit(plan, &Outcome { value, source, freshness, stored_at, expires_at })
+            }),
+        };
+        reply.ok_or_else(|| AnswerError::NotRecorded { key: plan.key().short().to_string() })
     }
 
     /// The stored answer as the request of `plan` wants it; `None` if that cannot be had of it.
@@ -239,6 +294,8 @@ pub struct LlmCacheBuilder<H, E> {
     responses: ResponsePolicy,
     replay: ReplayOptions,
     embeddings: EmbeddingOptions,
+    samples: Samples,
+    cassette: Option<Cassette>,
     calls: PhantomData<fn() -> (H, E)>,
 }
 
@@ -261,6 +318,19 @@ impl<H, E> LlmCacheBuilder<H, E> {
         self
     }
 
+    /// How many answers a request has, unless its [`Plan`] says otherwise. Default: one.
+    pub fn samples(mut self, samples: Samples) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    /// Records what is asked for, or plays what was recorded in place of the cache and of the
+    /// provider, in every [`CacheMode`]. Default: neither.
+    pub fn cassette(mut self, cassette: Cassette) -> Self {
+        self.cassette = Some(cassette);
+        self
+    }
+
     /// Which answers are kept. Default: see [`ResponsePolicy`].
     pub fn response_policy(mut self, policy: ResponsePolicy) -> Self {
         self.responses = policy;
@@ -275,7 +345,8 @@ impl<H, E> LlmCacheBuilder<H, E> {
     pub fn build(self) -> Result<LlmCache<H, E>, PolicyError> {
         self.requests.check()?;
         self.responses.check()?;
-        let Self { dual, requests, responses, replay, embeddings, calls: _ } = self;
+        let Self { dual, requests, responses, replay, embeddings, samples, cassette, calls: _ } =
+            self;
         Ok(LlmCache {
             inner: Arc::new(Inner {
                 dual,
@@ -285,6 +356,9 @@ impl<H, E> LlmCacheBuilder<H, E> {
                 flights: Flights::new(),
                 embeddings,
                 items: Flights::new(),
+                samples,
+                turns: Turns::new(),
+                cassette,
             }),
         })
     }

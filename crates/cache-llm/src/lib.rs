@@ -71,6 +71,7 @@
 //! [`ResponsePolicy`] can be used alone.
 
 mod cache;
+mod cassette;
 mod collect;
 mod dialect;
 mod embeddings;
@@ -86,6 +87,7 @@ mod replay;
 mod reply;
 mod request;
 mod response;
+mod samples;
 pub mod sse;
 mod stored;
 mod streamed;
@@ -94,6 +96,7 @@ mod view;
 mod wire;
 
 pub use cache::{LlmCache, LlmCacheBuilder};
+pub use cassette::{Cassette, CassetteError};
 pub use embeddings::EmbeddingOptions;
 pub use not_stored::NotStored;
 pub use origin::{BodyStream, Origin, OriginAnswer, WithBody};
@@ -106,6 +109,7 @@ pub use replay::{Chunking, Replay, ReplayOptions};
 pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, Reply, Storage};
 pub use request::{Bypass, PolicyError, RequestPolicy};
 pub use response::{AnswerKind, Asked, ResponsePolicy, StreamOptions, Transport};
+pub use samples::{Rotation, Samples};
 
 pub use cache_core::{BoxError, CacheKey};
 pub use cache_dual::{DualCache, Source};

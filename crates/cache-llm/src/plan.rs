@@ -7,6 +7,7 @@ use cache_core::CacheKey;
 
 use crate::embeddings::Batch;
 use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
+use crate::samples::{Samples, sample};
 
 /// What was decided about a request that may be cached. It owns what it holds: the body may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +18,13 @@ pub struct Plan {
     ttl: Duration,
     shares_failures: bool,
     batch: Option<Arc<Batch>>,
+    samples: Samples,
 }
 
 impl Plan {
     pub(crate) fn new(key: CacheKey, asked: Asked, model: Box<str>, ttl: Duration) -> Self {
-        Self { key, asked, model, ttl, shares_failures: true, batch: None }
+        let samples = Samples::default();
+        Self { key, asked, model, ttl, shares_failures: true, batch: None, samples }
     }
 
     /// The same, answered item by item.
@@ -33,6 +36,27 @@ impl Plan {
         }
         drop(keys);
         self.batch = Some(Arc::new(batch));
+        self
+    }
+
+    /// The same, with more than one answer. Embeddings have one.
+    #[must_use]
+    pub fn with_samples(mut self, samples: Samples) -> Self {
+        if self.asked.kind != AnswerKind::Embeddings {
+            self.samples = samples;
+        }
+        self
+    }
+
+    /// How many answers there are, and which is given out. Default: what the cache was built with.
+    pub const fn samples(&self) -> Samples {
+        self.samples
+    }
+
+    /// The same of one answer only.
+    pub(crate) fn with_key(mut self, key: CacheKey) -> Self {
+        self.key = key;
+        self.samples = Samples::default();
         self
     }
 
@@ -49,12 +73,13 @@ impl Plan {
 
     /// What the answer stands under, whatever its transport. Embeddings of more than one item that
     /// differ stand under [`keys`](Self::keys) of their own; then this stands for the request only.
+    /// Of several [`Samples`], it is that of the first.
     pub const fn key(&self) -> &CacheKey {
         &self.key
     }
 
-    /// The keys of all entries that the answer may be made of: one, or one for each item that is to be
-    /// embedded.
+    /// The keys of all entries that the answer may be made of, or be: one; or one for each item that
+    /// is to be embedded, or for each of several [`Samples`].
     ///
     /// ```
     /// # use cache_llm::{DualCache, EndpointKind, KeyScope, LlmCache, Tenant};
@@ -67,7 +92,10 @@ impl Plan {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn keys(&self) -> Vec<CacheKey> {
-        self.batch.as_ref().map_or_else(|| vec![self.key], |batch| batch.keys().collect())
+        match &self.batch {
+            Some(batch) => batch.keys().collect(),
+            None => (0..self.samples.count.get()).map(|number| sample(&self.key, number)).collect(),
+        }
     }
 
     /// What answer the request expects.

@@ -170,6 +170,12 @@ pub enum AnswerError<E> {
     /// The caller that made the call panicked.
     #[error("the caller that was asking the origin panicked")]
     Panicked,
+    /// Answers come from a [`Cassette`](crate::Cassette), and this one is not on it.
+    #[error("no answer is recorded under key {key}")]
+    NotRecorded {
+        /// The beginning of the key, as [`CacheKey::short`](crate::CacheKey::short) gives it.
+        key: String,
+    },
 }
 
 impl<E> Clone for AnswerError<E> {
@@ -178,6 +184,7 @@ impl<E> Clone for AnswerError<E> {
             Self::Origin(error) => Self::Origin(Arc::clone(error)),
             Self::Body(error) => Self::Body(Arc::clone(error)),
             Self::Panicked => Self::Panicked,
+            Self::NotRecorded { key } => Self::NotRecorded { key: key.clone() },
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Typed providers with a cache around them.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::unnecessary_literal_bound, reason = "these are tests")]
 
 mod common;
 
@@ -277,8 +277,8 @@ async fn typed_embeddings_item_by_item() {
     let of = |input: Value| json!({"model": "m", "input": input});
     provider.complete(&of(json!(["a"]))).await.unwrap();
     let answer = provider.complete(&of(json!(["a", "bb", "bb"]))).await.unwrap();
-    let first = |place: usize| answer["data"][place]["embedding"][0].as_f64().unwrap();
-    assert_eq!([first(0), first(1), first(2)], [1.0, 2.0, 2.0]);
+    let first = |place: usize| answer["data"][place]["embedding"][0].to_string();
+    assert_eq!([first(0), first(1), first(2)], ["1.0", "2.0", "2.0"]);
     assert_eq!(inner.count(), 2);
     let served = provider.serve(&of(json!(["bb", "a"])), CacheMode::Use).await.unwrap();
     assert!(served.is_cached());

@@ -16,6 +16,7 @@ use super::batch::Batch;
 use super::item::{Item, Parts};
 use super::usage;
 use crate::cache::{Inner, insert_options};
+use crate::cassette::Cassette;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plain::{Fetch, Unstored};
@@ -139,6 +140,24 @@ where
             Some(origin) => self.pass(origin, NotStored::Unexpected).await,
             None => Err(AnswerError::Panicked),
         }
+    }
+
+    /// The answer of items that are on a cassette; `None` if one is not.
+    pub(crate) fn play_items(
+        &self,
+        plan: &Plan,
+        batch: &Batch,
+        cassette: &Cassette,
+    ) -> Option<Reply<H>> {
+        let mut course = Course::new(plan, batch, CacheMode::Use);
+        let stored_at = self.dual.now();
+        let expires_at = stored_at.saturating_add(plan.ttl());
+        for (key, known) in course.keys.iter().zip(&mut course.known) {
+            let item = Item::read(cassette.entry(key)?)?;
+            *known = Some(Known { item, stored_at, expires_at, source: Source::L1 });
+        }
+        course.keep_one_model();
+        if course.known.iter().all(Option::is_some) { self.reply(&course) } else { None }
     }
 
     /// Sits down for each of the missing items: to lead, or to follow who leads already.
