@@ -49,6 +49,8 @@
 //!   event, an end without the terminal event are passed on and forgotten.
 //! * **One entry for both transports.** A stored stream serves plain requests and the reverse, with
 //!   nothing lost; where that takes a guess, it is not done ([`transcode`]).
+//! * **Embeddings item by item.** Each item of `input` has an entry of its own, stored as 32-bit floats and
+//!   served as numbers or base64; only what is missing is asked for ([`EmbeddingOptions`]).
 //! * **One call for concurrent identical requests.** Later ones join a stream in flight, get at
 //!   once what has passed, and share the rest. Who leaves does not end it for the others; when the
 //!   last one leaves, the call ends.
@@ -63,6 +65,11 @@
 //! as JSON; other kinds of requests are left alone ([`Bypass::Kind`]). It knows no HTTP: statuses are
 //! numbers, and whatever else comes with an answer is an opaque [`Origin::Head`]. Keys are those of
 //! `cache-key`: the transport is no part of them, save for `stream_options` that are not known here.
+//!
+//! # Beside HTTP
+//!
+//! [`cached`] and [`CachedProvider`] put the same cache around typed clients ([`LlmProvider`]). A request may
+//! have several answers ([`Samples`]), and tests run on recorded ones ([`Cassette`]).
 //!
 //! # Building blocks
 //!
