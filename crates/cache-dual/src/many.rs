@@ -6,7 +6,7 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use cache_core::{BuildKeyHasher, CacheKey, LocalTier, Lookup};
+use cache_core::{BuildKeyHasher, CacheKey, LocalTier, Lookup, Tag};
 use futures_util::future::join_all;
 
 use crate::error::FetchError;
@@ -16,7 +16,7 @@ use crate::fetch::{FetchCount, Landing, within};
 use crate::flight::{Heard, Role, Seat};
 use crate::inner::Inner;
 use crate::negative::AnyError;
-use crate::outcome::{Fetched, Outcome, Tiers};
+use crate::outcome::{self, Fetched, Outcome, Tiers};
 use crate::read::{Found, Near};
 
 type ByKey<T> = HashMap<CacheKey, T, BuildKeyHasher>;
@@ -30,7 +30,7 @@ struct Led<V> {
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     /// What both tiers have of `keys`, in one round trip: an answer a key, in order. Not counted.
-    pub(crate) async fn find_many(&self, keys: &[CacheKey]) -> Vec<Found<V>> {
+    pub(crate) async fn find_many(&self, keys: &[CacheKey], tags: &[Tag]) -> Vec<Found<V>> {
         let near: Vec<Near<V>> = keys.iter().map(|key| self.near(key)).collect();
         let tickets: Vec<Ticket> = keys.iter().map(|key| self.take_ticket(key)).collect();
         let missing: HashSet<CacheKey, BuildKeyHasher> = keys
@@ -39,11 +39,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             .filter(|(_, near)| !matches!(near, Near::Fresh(_)))
             .map(|(key, _)| *key)
             .collect();
-        let answers = self.ask_remote_for(&missing.into_iter().collect::<Vec<_>>()).await;
+        let missing: Vec<CacheKey> = missing.into_iter().collect();
+        let answers = self.ask_remote_for(&missing, tags).await;
         let mut found = Vec::with_capacity(keys.len());
         let mut seen = HashSet::with_hasher(BuildKeyHasher);
         for ((key, near), mut ticket) in keys.iter().zip(near).zip(tickets) {
-            ticket.tags = self.borne(&[]);
+            ticket.tags = self.borne(tags);
             let answer = answers.as_ref().and_then(|answers| answers.get(key).cloned());
             // A duplicate finds what the first of its kind brought into memory.
             let near = if seen.insert(*key) { near } else { self.near(key) };
@@ -53,12 +54,12 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// The remote tier's answers; `None` if it gave none.
-    async fn ask_remote_for(&self, keys: &[CacheKey]) -> Option<ByKey<Lookup>> {
+    async fn ask_remote_for(&self, keys: &[CacheKey], tags: &[Tag]) -> Option<ByKey<Lookup>> {
         let l2 = self.l2.as_ref().filter(|_| self.caches())?;
         if keys.is_empty() {
             return None;
         }
-        let unsure = self.unsure(self.scoped(&[]));
+        let unsure = self.unsure(self.scoped(tags));
         let all: Vec<CacheKey> =
             keys.iter().copied().chain(unsure.iter().map(|question| question.key)).collect();
         let mut lookups = l2.get_many(&all, None).await?.into_iter();
@@ -70,21 +71,25 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// Counted lookups.
-    pub(crate) async fn lookup_many(&self, keys: &[CacheKey]) -> Vec<Option<Outcome<V>>> {
+    pub(crate) async fn lookup_many(
+        &self,
+        keys: &[CacheKey],
+        tags: &[Tag],
+    ) -> Vec<outcome::Lookup<V>> {
         if !self.caches() {
             self.counters.misses.add(keys.len() as u64);
-            return keys.iter().map(|_| None).collect();
+            return keys.iter().map(|key| outcome::Lookup::Miss(self.take_ticket(key))).collect();
         }
-        let found = self.find_many(keys).await.into_iter().zip(keys);
+        let found = self.find_many(keys, tags).await.into_iter().zip(keys);
         let counted = found.map(|(found, key)| match found {
             Found::Hit(outcome) => {
                 self.count_hit(key, outcome.source);
-                Some(outcome)
+                outcome::Lookup::Hit(outcome)
             }
-            Found::Miss { .. } => {
+            Found::Miss { ticket, .. } => {
                 self.counters.misses.add_one();
                 self.events.emit(EventKind::Miss, key);
-                None
+                outcome::Lookup::Miss(ticket)
             }
         });
         counted.collect()
@@ -160,7 +165,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let keys: Vec<CacheKey> = seats.iter().map(|(key, _)| *key).collect();
         let mut led = Vec::new();
         let epoch = self.epochs.now();
-        for ((key, seat), found) in seats.into_iter().zip(self.find_many(&keys).await) {
+        for ((key, seat), found) in seats.into_iter().zip(self.find_many(&keys, &[]).await) {
             match found {
                 Found::Hit(outcome) => {
                     self.count_hit(&key, outcome.source);

@@ -231,3 +231,24 @@ fn senseless_options_are_refused() {
         assert_eq!(builder.build().unwrap_err(), expected);
     }
 }
+
+/// A34, A73: many keys looked up at once: each counts once, and each miss has a ticket of its own that an
+/// invalidation voids.
+#[tokio::test]
+async fn tickets_of_many_keys() {
+    let cache = World::new().process().cache;
+    let _ = cache.insert(key("a"), bytes("1"), InsertOptions::new()).await;
+    let mut found = cache.lookup_many(&[key("a"), key("b"), key("c")], &[]).await.into_iter();
+    assert!(matches!(found.next(), Some(Lookup::Hit(outcome)) if outcome.value == bytes("1")));
+    cache.remove(&key("b")).await.unwrap();
+    let mut stored = Vec::new();
+    for lookup in found {
+        let Lookup::Miss(ticket) = lookup else { panic!("{lookup:?}") };
+        let options = InsertOptions::new().ttl(Duration::from_secs(5));
+        stored.push(cache.fulfil(ticket, bytes("2"), options).await);
+    }
+    assert_eq!(stored, [Fulfilled::Fenced, Fulfilled::Stored]);
+    assert_eq!(cache.ttl(&key("c")).await, Some(Duration::from_secs(5)));
+    let stats = cache.stats();
+    assert_eq!((stats.l1_hits, stats.misses), (1, 2));
+}

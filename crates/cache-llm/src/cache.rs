@@ -8,12 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use cache_core::{CacheKey, Error, Tag};
 use cache_dual::flight::Flights;
-use cache_dual::{DualCache, InsertOptions, Outcome, Source, Ticket};
+use cache_dual::{DualCache, Freshness, InsertOptions, Outcome, Source, Ticket};
 use cache_key::{EndpointKind, KeyScope, Request, Tenant};
 
+use crate::cassette::Cassette;
 use crate::dialect::NotTranscodable;
 use crate::dry;
 use crate::edit::HitOptions;
+use crate::embeddings::{Batch, EmbeddingOptions, Items};
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::{Plan, flights};
@@ -23,6 +25,7 @@ use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, RemoveError, Reply
 use crate::report::{Decisions, Report};
 use crate::request::{Bypass, PolicyError, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
+use crate::samples::{Samples, Turns};
 use crate::savings::{Ledger, Savings};
 use crate::streamed::Announced;
 use crate::tags;
@@ -46,6 +49,11 @@ pub(crate) struct Inner<H, E> {
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) dry_run: bool,
     pub(crate) flights: Flights<Announced<H, E>>,
+    pub(crate) embeddings: EmbeddingOptions,
+    pub(crate) items: Items<H, E>,
+    pub(crate) samples: Samples,
+    pub(crate) turns: Turns,
+    pub(crate) cassette: Option<Cassette>,
 }
 
 impl<H, E> LlmCache<H, E>
@@ -64,6 +72,9 @@ where
             prices: PriceTable::default(),
             models_counted: 100,
             dry_run: false,
+            embeddings: EmbeddingOptions::default(),
+            samples: Samples::default(),
+            cassette: None,
             calls: PhantomData,
         }
     }
@@ -83,7 +94,15 @@ where
         if let Err(reason) = &decision {
             self.inner.decisions.bypassed(reason);
         }
-        decision
+        let plan = decision?;
+        let embeddings = &self.inner.embeddings;
+        if kind == EndpointKind::Embeddings
+            && embeddings.per_item
+            && let Some(batch) = Batch::split(body, scope, embeddings)
+        {
+            return Ok(plan.with_batch(batch));
+        }
+        Ok(plan.with_samples(self.inner.samples))
     }
 
     /// The answer to the request of `plan`: from the cache, from another caller's call that is
@@ -99,6 +118,10 @@ where
     /// way waits for its end; a stream never waits for a plain answer, since its first token would. Answers that are not to be stored go to those who
     /// waited, status and head included, and are not kept. Those that cannot be shared, being too
     /// large or encoded, go to the one whose call it was, and the others make their own.
+    ///
+    /// Embeddings are answered item by item, as [`EmbeddingOptions`] say: what no entry and no call
+    /// under way has is asked for, each item once, if the origin can [`resend`](Origin::resend); else the
+    /// request is sent as it is.
     ///
     /// May be dropped at any time: a call under way then goes on for those who share it, or is
     /// taken over by one of them.
@@ -122,6 +145,26 @@ where
         let inner = &*self.inner;
         if inner.dry_run {
             return inner.dry(plan, mode, origin).await;
+        }
+        if let Some(cassette) = &inner.cassette {
+            cassette.note(&plan.keys());
+        }
+        let picked;
+        let plan = if plan.samples().count.get() > 1 {
+            picked = Box::pin(inner.pick(plan, mode)).await;
+            &picked
+        } else {
+            plan
+        };
+        if let Some(cassette) = &inner.cassette
+            && cassette.is_playing()
+        {
+            return inner.play(plan, cassette);
+        }
+        if let Some(batch) = plan.batch()
+            && mode != CacheMode::Bypass
+        {
+            return Box::pin(inner.items(plan, batch, mode, origin)).await;
         }
         let reply = match (mode, plan.transport()) {
             (CacheMode::Bypass, _) => inner.pass(origin, NotStored::Bypassed).await,
@@ -158,6 +201,25 @@ where
         // Last, and also if that failed: so no stream that began before the end of it is left.
         for flight in flights(key) {
             self.inner.flights.detach(&flight);
+        }
+        self.inner.items.detach(key);
+        removed
+    }
+
+    /// Removes all that the request of `plan` may be answered with, as [`remove`](Self::remove) does:
+    /// each item that is to be embedded, each of several samples. How many a tier had.
+    ///
+    /// # Errors
+    ///
+    /// If the remote tier did not confirm; see [`DualCache::remove_many`].
+    pub async fn forget(&self, plan: &Plan) -> Result<u64, Error> {
+        let keys = plan.keys();
+        let removed = self.inner.dual.remove_many(&keys).await;
+        for key in &keys {
+            for flight in flights(key) {
+                self.inner.flights.detach(&flight);
+            }
+            self.inner.items.detach(key);
         }
         removed
     }
@@ -275,6 +337,21 @@ where
         }))
     }
 
+    /// The answer on a cassette.
+    fn play(&self, plan: &Plan, cassette: &Cassette) -> Result<Reply<H>, AnswerError<E>> {
+        let reply = match plan.batch() {
+            Some(batch) => self.play_items(plan, batch, cassette),
+            None => cassette.entry(plan.key()).and_then(|entry| {
+                let stored_at = self.dual.now();
+                let expires_at = stored_at.saturating_add(plan.ttl());
+                let (value, source) = (entry.clone(), Source::L1);
+                let freshness = Freshness::Fresh;
+                self.hit(plan, &Outcome { value, source, freshness, stored_at, expires_at })
+            }),
+        };
+        reply.ok_or_else(|| AnswerError::NotRecorded { key: plan.key().short().to_string() })
+    }
+
     /// The stored answer as the request of `plan` wants it; `None` if that cannot be had of it.
     pub(crate) fn hit(&self, plan: &Plan, outcome: &Outcome<Bytes>) -> Option<Reply<H>> {
         let now = self.dual.now();
@@ -378,6 +455,9 @@ pub struct LlmCacheBuilder<H, E> {
     prices: PriceTable,
     models_counted: usize,
     dry_run: bool,
+    embeddings: EmbeddingOptions,
+    samples: Samples,
+    cassette: Option<Cassette>,
     calls: PhantomData<fn() -> (H, E)>,
 }
 
@@ -424,6 +504,25 @@ impl<H, E> LlmCacheBuilder<H, E> {
         self
     }
 
+    /// How embeddings are answered. Default: item by item; see [`EmbeddingOptions`].
+    pub fn embeddings(mut self, options: EmbeddingOptions) -> Self {
+        self.embeddings = options;
+        self
+    }
+
+    /// How many answers a request has, unless its [`Plan`] says otherwise. Default: one.
+    pub fn samples(mut self, samples: Samples) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    /// Records what is asked for, or plays what was recorded in place of the cache and of the
+    /// provider, in every [`CacheMode`]. Default: neither.
+    pub fn cassette(mut self, cassette: Cassette) -> Self {
+        self.cassette = Some(cassette);
+        self
+    }
+
     /// Which answers are kept. Default: see [`ResponsePolicy`].
     pub fn response_policy(mut self, policy: ResponsePolicy) -> Self {
         self.responses = policy;
@@ -441,14 +540,25 @@ impl<H, E> LlmCacheBuilder<H, E> {
         if let Some(price) = self.prices.flaw() {
             return Err(PolicyError::Price(price));
         }
-        let Self {
-            dual, requests, responses, replay, hits, prices, models_counted, dry_run, ..
-        } = self;
-        let decisions = Arc::default();
-        let ledger = Arc::new(Ledger::new(prices, models_counted));
-        let (responses, flights) = (Arc::new(responses), Flights::new());
-        let inner =
-            Inner { dual, requests, responses, replay, hits, ledger, decisions, dry_run, flights };
-        Ok(LlmCache { inner: Arc::new(inner) })
+        let Self { dual, requests, responses, replay, hits, prices, models_counted, .. } = self;
+        let Self { dry_run, embeddings, samples, cassette, .. } = self;
+        Ok(LlmCache {
+            inner: Arc::new(Inner {
+                dual,
+                requests,
+                responses: Arc::new(responses),
+                replay,
+                hits,
+                ledger: Arc::new(Ledger::new(prices, models_counted)),
+                decisions: Arc::default(),
+                dry_run,
+                flights: Flights::new(),
+                embeddings,
+                items: Flights::new(),
+                samples,
+                turns: Turns::new(),
+                cassette,
+            }),
+        })
     }
 }

@@ -49,6 +49,8 @@
 //!   event, an end without the terminal event are passed on and forgotten.
 //! * **One entry for both transports.** A stored stream serves plain requests and the reverse, with
 //!   nothing lost; where that takes a guess, it is not done ([`transcode`]).
+//! * **Embeddings item by item.** Each item of `input` has an entry of its own, stored as 32-bit floats and
+//!   served as numbers or base64; only what is missing is asked for ([`EmbeddingOptions`]).
 //! * **One call for concurrent identical requests.** Later ones join a stream in flight, get at
 //!   once what has passed, and share the rest. Who leaves does not end it for the others; when the
 //!   last one leaves, the call ends.
@@ -76,6 +78,11 @@
 //! | know beforehand what caching would bring | [`LlmCacheBuilder::dry_run`], [`LlmCache::report`] |
 //! | serve stale answers while the provider fails | [`RequestPolicy::grace`] |
 //!
+//! # Beside HTTP
+//!
+//! [`cached`] and [`CachedProvider`] put the same cache around typed clients ([`LlmProvider`]). A request may
+//! have several answers ([`Samples`]), and tests run on recorded ones ([`Cassette`]).
+//!
 //! # Building blocks
 //!
 //! [`sse::SseParser`] (Server-Sent Events out of any pieces), [`transcode`] (one answer in both
@@ -83,23 +90,28 @@
 //! [`ResponsePolicy`] can be used alone.
 
 mod cache;
+mod cassette;
 mod collect;
 mod dialect;
 mod dry;
 mod edit;
+mod embeddings;
 mod json;
 pub mod live;
+mod members;
 mod models;
 mod not_stored;
 mod origin;
 mod plain;
 mod plan;
 mod price;
+mod provider;
 mod replay;
 mod reply;
 mod report;
 mod request;
 mod response;
+mod samples;
 mod savings;
 pub mod sse;
 mod stored;
@@ -111,16 +123,23 @@ mod view;
 mod wire;
 
 pub use cache::{LlmCache, LlmCacheBuilder};
+pub use cassette::{Cassette, CassetteError};
 pub use edit::{HitOptions, Identity, Reasoning, UsageView};
+pub use embeddings::EmbeddingOptions;
 pub use not_stored::NotStored;
-pub use origin::{BodyStream, Origin, OriginAnswer};
+pub use origin::{BodyStream, Origin, OriginAnswer, WithBody};
 pub use plan::Plan;
 pub use price::{Dollars, Price, PriceTable};
+pub use provider::{
+    CachedError, CachedProvider, CallError, ChunkStream, LlmProvider, Preset, ProviderCache,
+    Served, ServedBy, cached,
+};
 pub use replay::{Chunking, Replay, ReplayOptions};
 pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, RemoveError, Reply, Storage};
 pub use report::Report;
 pub use request::{Bypass, PolicyError, RequestPolicy};
 pub use response::{AnswerKind, Asked, ResponsePolicy, StreamOptions, Transport};
+pub use samples::{Rotation, Samples};
 pub use savings::{Saved, Savings};
 pub use usage::Usage;
 

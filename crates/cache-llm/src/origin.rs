@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 /// The chunks of a body as they come.
 pub type BodyStream = BoxStream<'static, Result<Bytes, BoxError>>;
 
-/// One call to the provider, made at most once and only if the cache has no answer.
+/// One call to the provider, made at most once ([`resend`](Origin::resend) aside) and only if the cache has no answer.
 ///
 /// Any `FnOnce() -> Future<Output = Result<OriginAnswer<Head>, Error>>` is one.
 pub trait Origin: Send {
@@ -27,6 +27,54 @@ pub trait Origin: Send {
     ///
     /// If there is no answer. An answer with an error status is an answer.
     fn call(self) -> impl Future<Output = Result<OriginAnswer<Self::Head>, Self::Error>> + Send;
+
+    /// Asks the provider with another body than the caller's: of a request for embeddings, what is
+    /// missing. `None` if this origin cannot; then [`call`](Self::call) is made, for all of it.
+    ///
+    /// May be called more than once, and `call` after it.
+    fn resend(
+        &mut self,
+        body: Bytes,
+    ) -> Option<impl Future<Output = Result<OriginAnswer<Self::Head>, Self::Error>> + Send> {
+        drop(body);
+        None::<std::future::Ready<_>>
+    }
+}
+
+/// An origin that can send any body: the caller's (`None`), or another one in its place.
+///
+/// ```
+/// # use std::io;
+/// # use bytes::Bytes;
+/// # use cache_llm::{OriginAnswer, WithBody};
+/// # async fn post(body: Bytes) -> io::Result<OriginAnswer<()>> { unimplemented!("{body:?}") }
+/// # let request = Bytes::from("{}");
+/// let origin = WithBody(move |other: Option<Bytes>| post(other.unwrap_or(request.clone())));
+/// # let _ = origin;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct WithBody<F>(pub F);
+
+impl<F, Fut, H, E> Origin for WithBody<F>
+where
+    F: FnMut(Option<Bytes>) -> Fut + Send,
+    Fut: Future<Output = Result<OriginAnswer<H>, E>> + Send,
+    H: Clone + Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    type Head = H;
+    type Error = E;
+
+    fn call(mut self) -> impl Future<Output = Result<OriginAnswer<H>, E>> + Send {
+        (self.0)(None)
+    }
+
+    fn resend(
+        &mut self,
+        body: Bytes,
+    ) -> Option<impl Future<Output = Result<OriginAnswer<H>, E>> + Send> {
+        Some((self.0)(Some(body)))
+    }
 }
 
 impl<F, Fut, H, E> Origin for F

@@ -23,11 +23,11 @@ use crate::streamed::Announced;
 use crate::usage::Summary;
 
 /// What a call to the origin brought.
-struct Fetch<H, E> {
+pub(crate) struct Fetch<H, E> {
     /// For the caller who made the call.
-    own: Result<Passed<H>, AnswerError<E>>,
+    pub(crate) own: Result<Passed<H>, AnswerError<E>>,
     /// The entry, for the cache and for all who waited.
-    shared: Result<Bytes, Unstored<H, E>>,
+    pub(crate) shared: Result<Bytes, Unstored<H, E>>,
 }
 
 /// What those who waited get where there is nothing to store.
@@ -247,7 +247,7 @@ where
     }
 
     /// Calls the origin, reads its answer and judges it.
-    async fn fetch<O>(&self, plan: &Plan, origin: O) -> Fetch<H, E>
+    pub(crate) async fn fetch<O>(&self, plan: &Plan, origin: O) -> Fetch<H, E>
     where
         O: Origin<Head = H, Error = E>,
     {

@@ -1,11 +1,14 @@
 //! [`Plan`]: what was decided about a request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::{CacheKey, Tag};
 
 use crate::edit::HitOptions;
+use crate::embeddings::Batch;
 use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
+use crate::samples::{Samples, sample};
 
 /// What was decided about a request that may be cached. It owns what it holds: the body may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct Plan {
     tags: Vec<Tag>,
     hits: Option<HitOptions>,
     shares_failures: bool,
+    batch: Option<Arc<Batch>>,
+    samples: Samples,
 }
 
 impl Plan {
@@ -29,12 +34,79 @@ impl Plan {
         grace: Option<Duration>,
         tags: Vec<Tag>,
     ) -> Self {
-        Self { key, asked, model, ttl, grace, tags, hits: None, shares_failures: true }
+        let (samples, batch, hits) = (Samples::default(), None, None);
+        Self { key, asked, model, ttl, grace, tags, hits, shares_failures: true, batch, samples }
     }
 
-    /// What the answer stands under, whatever its transport.
+    /// The same, answered item by item.
+    pub(crate) fn with_batch(mut self, batch: Batch) -> Self {
+        let mut keys = batch.keys();
+        // One text and a list of one are the same item.
+        if let (Some(key), None) = (keys.next(), keys.next()) {
+            self.key = key;
+        }
+        drop(keys);
+        self.batch = Some(Arc::new(batch));
+        self
+    }
+
+    /// The same, with more than one answer. Embeddings have one.
+    #[must_use]
+    pub fn with_samples(mut self, samples: Samples) -> Self {
+        if self.asked.kind != AnswerKind::Embeddings {
+            self.samples = samples;
+        }
+        self
+    }
+
+    /// How many answers there are, and which is given out. Default: what the cache was built with.
+    pub const fn samples(&self) -> Samples {
+        self.samples
+    }
+
+    /// The same of one answer only.
+    pub(crate) fn with_key(mut self, key: CacheKey) -> Self {
+        self.key = key;
+        self.samples = Samples::default();
+        self
+    }
+
+    /// The items to answer one by one.
+    pub(crate) fn batch(&self) -> Option<&Arc<Batch>> {
+        self.batch.as_ref()
+    }
+
+    /// The same, expecting so many results.
+    pub(crate) fn with_results(mut self, results: u64) -> Self {
+        self.asked.results = Some(results);
+        self
+    }
+
+    /// What the answer stands under, whatever its transport. Embeddings of more than one item that
+    /// differ stand under [`keys`](Self::keys) of their own; then this stands for the request only.
+    /// Of several [`Samples`], it is that of the first.
     pub const fn key(&self) -> &CacheKey {
         &self.key
+    }
+
+    /// The keys of all entries that the answer may be made of, or be: one; or one for each item that
+    /// is to be embedded, or for each of several [`Samples`].
+    ///
+    /// ```
+    /// # use cache_llm::{DualCache, EndpointKind, KeyScope, LlmCache, Tenant};
+    /// # let cache = LlmCache::<(), std::io::Error>::builder(DualCache::builder().build()?).build()?;
+    /// let scope = KeyScope::new(Tenant::Shared);
+    /// let plan = |body: &str| cache.prepare(EndpointKind::Embeddings, body.as_bytes(), &scope);
+    /// let batch = plan(r#"{"model":"m","input":["a","b","a"]}"#)?;
+    /// assert_eq!(batch.keys().len(), 2);
+    /// assert_eq!(batch.keys()[0], *plan(r#"{"model":"m","input":"a"}"#)?.key());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keys(&self) -> Vec<CacheKey> {
+        match &self.batch {
+            Some(batch) => batch.keys().collect(),
+            None => (0..self.samples.count.get()).map(|number| sample(&self.key, number)).collect(),
+        }
     }
 
     /// What answer the request expects.

@@ -39,7 +39,8 @@ pub struct Hit {
     pub body: Bytes,
     /// What the body is.
     pub transport: Transport,
-    /// Whether it was recorded in the other transport, so that its bytes are not the provider's.
+    /// Whether it was recorded in the other transport or put together of embeddings that were kept item
+    /// by item, so that its bytes are not the provider's.
     pub transcoded: bool,
     /// Where it came from. [`Source::Collapsed`]: another caller's fetch, just now.
     pub source: Source,
@@ -203,6 +204,12 @@ pub enum AnswerError<E> {
     /// The caller that made the call panicked.
     #[error("the caller that was asking the origin panicked")]
     Panicked,
+    /// Answers come from a [`Cassette`](crate::Cassette), and this one is not on it.
+    #[error("no answer is recorded under key {key}")]
+    NotRecorded {
+        /// The beginning of the key, as [`CacheKey::short`](crate::CacheKey::short) gives it.
+        key: String,
+    },
 }
 
 /// Why an answer could not be removed by its request.
@@ -225,6 +232,7 @@ impl<E> Clone for AnswerError<E> {
             Self::TimedOut { limit } => Self::TimedOut { limit: *limit },
             Self::Shed => Self::Shed,
             Self::Panicked => Self::Panicked,
+            Self::NotRecorded { key } => Self::NotRecorded { key: key.clone() },
         }
     }
 }

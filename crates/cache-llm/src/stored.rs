@@ -49,6 +49,11 @@ pub(crate) struct About {
 }
 
 impl About {
+    /// Where only the usage is known.
+    pub(crate) fn of(usage: Usage) -> Self {
+        Self { usage, ..Self::default() }
+    }
+
     pub(crate) fn finish_reason(&self) -> Option<&str> {
         text(&self.finish_reason)
     }

@@ -9,7 +9,8 @@ use harness::{CHAT, EMBEDDINGS, Proxy, chat, is_hit, ok_text, pair, status_of, s
 use serde_json::{Value, json};
 use testbed::provider::{Delays, Fault, Provider, ProviderOptions};
 
-/// The second answer is the first, byte for byte, and says that it is a hit.
+/// The second answer is the first, byte for byte but for the spelling of embeddings' numbers, and says
+/// that it is a hit.
 #[tokio::test]
 async fn equal_requests_share_an_answer() {
     let (provider, proxy) = pair(&[]).await;
@@ -27,7 +28,14 @@ async fn equal_requests_share_an_answer() {
         assert!(is_hit(&hit) && status_of(&hit).ends_with("detail=l1"), "{}", status_of(&hit));
         assert_eq!(hit.headers()["age"], "0");
         assert_eq!(hit.headers()["content-type"], kind);
-        assert_eq!(ok_text(hit).await, paid);
+        let again = ok_text(hit).await;
+        if path == EMBEDDINGS {
+            // Stored as floats: the same ones, which may be spelled otherwise.
+            let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            assert!(read(&again) == read(&paid), "another vector");
+        } else {
+            assert_eq!(again, paid);
+        }
     }
     assert_eq!(provider.calls().total(), 3);
 }

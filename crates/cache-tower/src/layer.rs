@@ -15,7 +15,7 @@ use cache_llm::{
     AnswerError, BodyStream, CacheMode, Hit, LlmCache, Passed, Reply, Source, Storage, Transport,
 };
 use futures_util::TryStreamExt;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, SET_COOKIE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderValue, Request, Response, StatusCode, request, response};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::{BodyExt, StreamBody};
@@ -167,7 +167,7 @@ async fn handle<S, R>(
     request: Request<Body>,
 ) -> Response<Body>
 where
-    S: Service<Request<Body>, Response = Response<R>, Error = Infallible> + Send,
+    S: Service<Request<Body>, Response = Response<R>, Error = Infallible> + Clone + Send,
     S::Future: Send,
     R: HttpBody<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
@@ -295,7 +295,13 @@ impl Options {
         };
         status.write(&self.name, &mut head.headers);
         let body = match body {
-            cache_llm::Body::Whole(bytes) => full(bytes),
+            cache_llm::Body::Whole(bytes) => {
+                // Embeddings may be put together of more than this answer.
+                if let Some(length) = head.headers.get_mut(CONTENT_LENGTH) {
+                    *length = bytes.len().into();
+                }
+                full(bytes)
+            }
             cache_llm::Body::Stream(stream) => streamed(stream),
         };
         Response::from_parts(head, body)

@@ -1,13 +1,13 @@
 //! The inner service as the origin of a cache.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 
 use bytes::Bytes;
 use cache_core::BoxError;
 use cache_llm::{Origin, OriginAnswer};
 use futures_util::{StreamExt, TryStreamExt};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Response, request, response};
 use http_body::Body as HttpBody;
 use http_body_util::BodyStream;
@@ -48,7 +48,7 @@ pub(crate) struct ServiceOrigin<S> {
 
 impl<S, R> Origin for ServiceOrigin<S>
 where
-    S: Service<Request<Body>, Response = Response<R>, Error = Infallible> + Send,
+    S: Service<Request<Body>, Response = Response<R>, Error = Infallible> + Clone + Send,
     S::Future: Send,
     R: HttpBody<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
@@ -57,19 +57,48 @@ where
     type Error = Infallible;
 
     async fn call(self) -> Result<OriginAnswer<response::Parts>, Infallible> {
-        let request = Request::from_parts(self.parts, full(self.body));
-        let (head, body) = self.inner.call(request).await.into_parts();
-        // Trailers say something about a transfer that the cache does not repeat.
-        let data = BodyStream::new(body)
-            .map_err(BoxError::from)
-            .try_filter_map(async |frame| Ok(frame.into_data().ok()));
-        Ok(OriginAnswer {
-            status: head.status.as_u16(),
-            is_event_stream: is_event_stream(&head.headers),
-            content_encoded: head.headers.contains_key(CONTENT_ENCODING),
-            head,
-            body: data.boxed(),
-        })
+        Ok(answer(self.inner, Request::from_parts(self.parts, full(self.body))).await)
+    }
+
+    fn resend(
+        &mut self,
+        body: Bytes,
+    ) -> Option<impl Future<Output = Result<OriginAnswer<response::Parts>, Infallible>> + Send>
+    {
+        let (inner, mut parts) = (Inner(self.inner.0.clone()), self.parts.clone());
+        if body != self.body {
+            // What is said of the caller's body does not hold for this one. Whoever sends it knows its
+            // length.
+            for name in [CONTENT_LENGTH, CONTENT_DIGEST, DIGEST, CONTENT_MD5] {
+                parts.headers.remove(name);
+            }
+        }
+        Some(async move { Ok(answer(inner, Request::from_parts(parts, full(body))).await) })
+    }
+}
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+const DIGEST: HeaderName = HeaderName::from_static("digest");
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// What the inner service answers, as the cache takes it.
+async fn answer<S, R>(inner: Inner<S>, request: Request<Body>) -> OriginAnswer<response::Parts>
+where
+    S: Service<Request<Body>, Response = Response<R>, Error = Infallible>,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let (head, body) = inner.call(request).await.into_parts();
+    // Trailers say something about a transfer that the cache does not repeat.
+    let data = BodyStream::new(body)
+        .map_err(BoxError::from)
+        .try_filter_map(async |frame| Ok(frame.into_data().ok()));
+    OriginAnswer {
+        status: head.status.as_u16(),
+        is_event_stream: is_event_stream(&head.headers),
+        content_encoded: head.headers.contains_key(CONTENT_ENCODING),
+        head,
+        body: data.boxed(),
     }
 }
 

@@ -251,3 +251,62 @@ async fn an_ignored_cookie_divides_nobody() {
         }
     }
 }
+
+/// Of a batch of embeddings the provider is sent what is missing, with the caller's headers but for those
+/// about the caller's body; the caller is told the length of what the caller gets.
+#[tokio::test]
+async fn embeddings_item_by_item() {
+    let inner = service_fn(|request: Request<Body>| async {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        let request: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let inputs = request["input"].as_array().expect("a list").iter().enumerate();
+        let item = |(index, input): (usize, &serde_json::Value)| {
+            let length = input.as_str().map_or(0, str::len);
+            format!(r#"{{"index":{index},"embedding":[{length}.0]}}"#)
+        };
+        let data: Vec<String> = inputs.map(item).collect();
+        let answer = format!(r#"{{"data":[{}]}}"#, data.join(","));
+        let response = Response::builder()
+            .header("content-type", "application/json")
+            .header("content-length", answer.len())
+            .header("sent", body.as_ref())
+            .header(
+                "sent-length",
+                parts
+                    .headers
+                    .get("content-length")
+                    .map_or("none", |length| length.to_str().expect("digits")),
+            )
+            .header("sent-key", parts.headers["authorization"].clone());
+        Ok::<_, Infallible>(response.body(Full::from(answer)).expect("a valid response"))
+    });
+    let dual = DualCache::builder().build().expect("valid options");
+    let cache = HttpCache::builder(dual).build().expect("valid policies");
+    let app = LlmCacheLayer::new(cache).layer(inner);
+    let ask = async |body: &'static str| {
+        let length = body.len().to_string();
+        let headers = [("authorization", "Bearer k"), ("content-length", &*length)];
+        app.clone().oneshot(request("/v1/embeddings", &headers, body)).await.unwrap()
+    };
+    ask(r#"{"model":"m","input":["bb"]}"#).await;
+    let mixed = ask(r#"{"model":"m","input":["a","bb","ccc","a"]}"#).await;
+    assert_eq!(status(&mixed), "llm-cache; fwd=miss; stored");
+    let head = mixed.headers().clone();
+    assert_eq!(head["sent"], r#"{"model":"m","input":["a","ccc"]}"#);
+    assert_eq!(
+        (&head["sent-length"], &head["sent-key"]),
+        (
+            &"none".parse::<http::HeaderValue>().unwrap(),
+            &"Bearer k".parse::<http::HeaderValue>().unwrap(),
+        )
+    );
+    let whole = text(mixed).await;
+    assert_eq!(head["content-length"], whole.len().to_string());
+    assert_eq!(
+        whole,
+        r#"{"data":[{"index":0,"embedding":[1.0]},{"index":1,"embedding":[2.0]},{"index":2,"embedding":[3.0]},{"index":3,"embedding":[1.0]}]}"#
+    );
+    let hit = ask(r#"{"model":"m","input":["ccc","bb"]}"#).await;
+    assert!(status(&hit).contains("; hit;"), "{}", status(&hit));
+}

@@ -5,18 +5,31 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::hash::BuildHasher;
 
-use cache_core::{CacheKey, LocalTier};
+use cache_core::{CacheKey, LocalTier, Tag};
 
 use crate::cache::DualCache;
 use crate::error::FetchError;
-use crate::outcome::Outcome;
+use crate::outcome::{Lookup, Outcome};
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// The values of `keys`, one answer a key in their order, duplicates included. What memory does not
     /// have is asked of the remote tier in one round trip.
     pub async fn get_many(&self, keys: &[CacheKey]) -> Vec<Option<Outcome<V>>> {
+        let lookups = self.lookup_many(keys, &[]).await.into_iter();
+        let found = lookups.map(|lookup| match lookup {
+            Lookup::Hit(outcome) => Some(outcome),
+            Lookup::Miss(_) => None,
+        });
+        found.collect()
+    }
+
+    /// As [`get_many`](Self::get_many); each miss comes with the [`Ticket`](crate::Ticket) that its value
+    /// can be handed in with, with options of its own, for callers who cannot fetch inside
+    /// [`get_or_fetch_many`](Self::get_or_fetch_many). `tags` are those that all of them are to have; see
+    /// [`Query::tags`](crate::Query::tags).
+    pub async fn lookup_many(&self, keys: &[CacheKey], tags: &[Tag]) -> Vec<Lookup<V>> {
         self.inner.listen();
-        self.inner.lookup_many(keys).await
+        self.inner.lookup_many(keys, tags).await
     }
 
     /// The values of `keys`, one answer a key in their order, duplicates included. Those that no tier

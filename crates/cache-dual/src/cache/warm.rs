@@ -26,7 +26,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         self.inner.listen();
         let mut warmed = Warmed::default();
         for page in keys.chunks(PAGE) {
-            let found = self.inner.find_many(page).await;
+            let found = self.inner.find_many(page, &[]).await;
             let hits = found.iter().filter(|found| matches!(found, Found::Hit(_))).count();
             warmed.warm += hits as u64;
             warmed.skipped += (page.len() - hits) as u64;

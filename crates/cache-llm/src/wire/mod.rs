@@ -14,6 +14,7 @@ pub(crate) use completion::Frame;
 pub(crate) use embeddings::embeddings;
 pub(crate) use message::message;
 pub(crate) use response::response;
+pub(crate) use value::Text;
 
 use crate::not_stored::NotStored;
 

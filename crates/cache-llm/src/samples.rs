@@ -1,0 +1,107 @@
+//! [`Samples`]: more than one answer to a request.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cache_core::CacheKey;
+use cache_key::KeyBuilder;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use crate::cache::Inner;
+use crate::plan::Plan;
+use crate::reply::CacheMode;
+
+/// How many answers to one request are kept, and which of them is given out.
+///
+/// Answers are numbered, and the number is part of the key. As long as one of them is missing, a request
+/// asks the provider for it; then they are given out without a call. What runs out or is removed is asked
+/// for again. Callers who ask at the same time for the same missing one share its call.
+///
+/// [`CacheMode::Refresh`] ("regenerate") asks for the one that is missing first, or else takes the place
+/// of the one whose turn it is.
+///
+/// ```
+/// use cache_llm::{Rotation, Samples};
+///
+/// let samples: Samples = serde_json::from_str(r#"{"count": 3, "rotation": "random"}"#)?;
+/// assert_eq!(samples.rotation, Rotation::Random);
+/// assert_eq!(Samples::default().count.get(), 1);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Samples {
+    /// How many. Default: 1. Before each request it is looked up which of them are there.
+    pub count: NonZeroU32,
+    /// Which is given out once all are there. Default: in turns.
+    pub rotation: Rotation,
+}
+
+/// Which of several answers is given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// One after the other. Each process counts for itself.
+    #[default]
+    InTurn,
+    /// Any of them, each as likely as another.
+    Random,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self { count: NonZeroU32::MIN, rotation: Rotation::default() }
+    }
+}
+
+/// The key of one of the answers that `key` stands for. The first is under `key` itself, so entries from
+/// before there were more of them serve on.
+pub(crate) fn sample(key: &CacheKey, number: u32) -> CacheKey {
+    if number == 0 {
+        return *key;
+    }
+    KeyBuilder::new("cache-llm sample").part(key.as_bytes()).part(number.to_le_bytes()).finish()
+}
+
+/// Whose turn it is, for keys by their digests: two that share a place take turns together.
+pub(crate) struct Turns([AtomicU32; 256]);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self([const { AtomicU32::new(0) }; 256])
+    }
+
+    fn next(&self, key: &CacheKey) -> u32 {
+        self.0[usize::from(key.as_bytes()[0])].fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl<H, E> Inner<H, E> {
+    /// The plan of the answer that is to be given out or asked for.
+    pub(crate) async fn pick(&self, plan: &Plan, mode: CacheMode) -> Plan {
+        let Samples { count, rotation } = plan.samples();
+        if mode == CacheMode::Bypass {
+            return plan.clone();
+        }
+        let keys = plan.keys();
+        if let Some(cassette) = self.cassette.as_ref().filter(|cassette| cassette.is_playing()) {
+            // There is no filling; they were recorded in their order.
+            let recorded = keys.iter().take_while(|key| cassette.entry(key).is_some()).count();
+            let recorded = u32::try_from(recorded).ok().and_then(NonZeroU32::new);
+            let number = recorded.map_or(0, |recorded| self.turn(plan.key(), rotation, recorded));
+            return plan.clone().with_key(keys[number as usize]);
+        }
+        let there = join_all(keys.iter().map(|key| self.dual.contains(key))).await;
+        let missing = there.iter().position(|there| !there);
+        let number = missing.unwrap_or_else(|| self.turn(plan.key(), rotation, count) as usize);
+        plan.clone().with_key(keys[number])
+    }
+
+    fn turn(&self, key: &CacheKey, rotation: Rotation, count: NonZeroU32) -> u32 {
+        match rotation {
+            Rotation::InTurn => self.turns.next(key) % count,
+            Rotation::Random => fastrand::u32(..count.get()),
+        }
+    }
+}

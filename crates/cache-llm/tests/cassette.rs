@@ -1,0 +1,125 @@
+//! Answers recorded with a provider, played without.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+
+use std::num::NonZeroU32;
+
+use cache_dual::DualCache;
+use cache_llm::{
+    AnswerError, CacheMode, Cassette, CassetteError, EndpointKind, KeyScope, LlmCache, Plan,
+    Rotation, Samples, Storage, Tenant,
+};
+use common::*;
+
+const EMBEDDINGS: &str = r#"{"model":"m","data":[{"index":0,"embedding":[0.5]},{"index":1,"embedding":[-1e-9]}],"usage":{"prompt_tokens":2}}"#;
+
+fn with(cassette: &Cassette) -> Cache {
+    let dual = DualCache::builder().build().unwrap();
+    LlmCache::builder(dual).cassette(cassette.clone()).build().unwrap()
+}
+
+fn embed(cache: &Cache) -> Plan {
+    let scope = KeyScope::new(Tenant::named("tenant"));
+    let body = br#"{"model":"m","input":["a","bb"]}"#;
+    cache.prepare(EndpointKind::Embeddings, body, &scope).unwrap()
+}
+
+/// A cassette of a plain answer, a stream and embeddings, recorded anew.
+async fn record() -> String {
+    let (cassette, calls) = (Cassette::recording(), Calls::default());
+    let cache = with(&cassette);
+    passed(calls.ask(&cache, &plan(&cache, ""), plain(200, HELLO)).await);
+    let other = plan(&cache, r#","seed":1,"stream":true"#);
+    let stream = passed(calls.ask(&cache, &other, streamed(&EVENTS)).await);
+    read(stream.body).await.unwrap();
+    let Storage::Recording(recorded) = stream.storage else { panic!("{:?}", stream.storage) };
+    recorded.outcome().await.unwrap();
+    passed(calls.ask(&cache, &embed(&cache), plain(200, EMBEDDINGS)).await);
+    passed(calls.ask(&cache, &plan(&cache, r#","seed":2"#), plain(500, "{}")).await);
+    let (json, count) = cassette.to_json(cache.dual()).await.unwrap();
+    assert_eq!((count, calls.count()), (4, 4), "errors are not recorded");
+    json
+}
+
+/// What was recorded is played without a call, in both transports; what was not is a typed error, in
+/// every mode.
+#[tokio::test]
+async fn recorded_and_played() {
+    let cassette = Cassette::parse(record().await.as_bytes()).unwrap();
+    let (cache, calls) = (with(&cassette), Calls::default());
+    let never = || plain(200, "never");
+    let first = hit(calls.ask(&cache, &plan(&cache, ""), never()).await);
+    assert_eq!(first.body, HELLO, "byte for byte");
+    let other = plan(&cache, r#","seed":1,"stream":true"#);
+    assert_eq!(hit(calls.ask(&cache, &other, never()).await).body, EVENTS.concat());
+    assert!(hit(calls.ask(&cache, &stream_plan(&cache), never()).await).transcoded);
+    assert_eq!(hit(calls.ask(&cache, &embed(&cache), never()).await).body, EMBEDDINGS);
+    for mode in [CacheMode::Use, CacheMode::Refresh, CacheMode::Bypass] {
+        let missing = plan(&cache, r#","seed":2"#);
+        let asked = calls.clone();
+        let result = cache.answer(&missing, mode, || async move {
+            asked.add();
+            Ok(plain(200, HELLO))
+        });
+        let Err(AnswerError::NotRecorded { key }) = result.await else { panic!("{mode:?}") };
+        assert_eq!(key, missing.key().short().to_string());
+    }
+    assert_eq!(calls.count(), 0, "the provider is never asked");
+    let result = cassette.to_json(cache.dual()).await;
+    assert!(matches!(result, Err(CassetteError::Playing)));
+}
+
+/// The same answers give the same bytes, and a stream stands line by line.
+#[tokio::test]
+async fn files_can_be_compared() {
+    let json = record().await;
+    assert_eq!(json, record().await);
+    let lines = json.lines().map(str::trim);
+    assert!(lines.clone().any(|line| line == r#""data: [DONE]\n","#), "{json}");
+    assert!(!json.contains("tenant") && !json.contains("messages"), "no requests: {json}");
+}
+
+/// Files are written, read, and refused where they are something else.
+#[tokio::test]
+async fn files() {
+    let directory = std::env::temp_dir().join(format!("cache-llm-cassette-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("c.json");
+    let cassette = Cassette::recording();
+    let cache = with(&cassette);
+    passed(Calls::default().ask(&cache, &plan(&cache, ""), plain(200, HELLO)).await);
+    assert_eq!(cassette.save(cache.dual(), &path).await.unwrap(), 1);
+    let played = with(&Cassette::load(&path).unwrap());
+    hit(Calls::default().ask(&played, &plan(&played, ""), plain(200, "never")).await);
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert!(matches!(Cassette::load(&path), Err(CassetteError::Io(_))));
+    for none in [
+        "",
+        r#"{"format":"cache-llm cassette 2","entries":{}}"#,
+        r#"{"format":"cache-llm cassette 1","entries":{"00":{"text":[]}}}"#,
+        r#"{"format":"cache-llm cassette 1","entries":{},"more":1}"#,
+    ] {
+        let result = Cassette::parse(none.as_bytes());
+        assert!(matches!(result, Err(CassetteError::NotACassette(_))), "{none}");
+    }
+}
+
+/// Samples are played in turns, as many as were recorded.
+#[tokio::test]
+async fn samples_are_played_in_turns() {
+    let (cassette, calls) = (Cassette::recording(), Calls::default());
+    let cache = with(&cassette);
+    let samples = Samples { count: NonZeroU32::new(3).unwrap(), rotation: Rotation::InTurn };
+    let plan = plan(&cache, "").with_samples(samples);
+    for text in ["Hello", "Howdy"] {
+        passed(calls.ask(&cache, &plan, plain(200, HELLO.replace("Hello", text))).await);
+    }
+    let (json, count) = cassette.to_json(cache.dual()).await.unwrap();
+    assert_eq!(count, 2);
+    let cache = with(&Cassette::parse(json.as_bytes()).unwrap());
+    for text in ["Hello", "Howdy", "Hello"] {
+        let played = hit(calls.ask(&cache, &plan, plain(200, "never")).await);
+        assert_eq!(played.body, HELLO.replace("Hello", text));
+    }
+}
