@@ -75,7 +75,7 @@ impl Provider {
         let mut answer = json!({
             "object": "list",
             "data": inputs.iter().enumerate().map(item).rev().collect::<Vec<_>>(),
-            "model": "m-1",
+            "model": "m-2026-01-01",
             "usage": {"prompt_tokens": used, "total_tokens": used},
         });
         if let Some(spoil) = self.spoil {
@@ -168,7 +168,7 @@ async fn only_missing_items_are_sent() {
     let answer: Value = serde_json::from_slice(&read(reply.body).await.unwrap()).unwrap();
     assert_eq!(lengths(&answer), [1.0, 1.0, 2.0, 3.0]);
     assert_eq!(answer["usage"], json!({"prompt_tokens": 4, "total_tokens": 4}));
-    assert_eq!((&answer["model"], &answer["object"]), (&json!("m-1"), &json!("list")));
+    assert_eq!((&answer["model"], &answer["object"]), (&json!("m-2026-01-01"), &json!("list")));
     let sent = provider.sent.lock().last().unwrap().clone();
     let edited = r#"{ "user":"u\u0031", "input" : ["a","ccc"],"dimensions":2e0,"model":"m"}"#;
     assert_eq!(sent, edited, "the rest of the request is as it came");
@@ -344,9 +344,9 @@ async fn models_are_never_mixed() {
     passed(ask(&cache, &old, &of(json!(["a", "bb"]))).await);
     clock.advance(std::time::Duration::from_secs(1));
     let new =
-        Provider { spoil: Some(|answer| answer["model"] = json!("m-2")), ..Provider::default() };
+        Provider { spoil: Some(|answer| answer["model"] = json!("m-2026-02-02")), ..Provider::default() };
     let answer = json_of(ask(&cache, &new, &of(json!(["ccc", "a", "bb"]))).await).await;
-    assert_eq!(answer["model"], "m-2");
+    assert_eq!(answer["model"], "m-2026-02-02");
     assert_eq!(lengths(&answer), [3.0, 1.0, 2.0]);
     assert_eq!(answer["usage"]["prompt_tokens"], 6, "both calls");
     assert_eq!(new.inputs(), [json!(["ccc"]), json!(["a", "bb"])]);
