@@ -17,7 +17,7 @@ pub(crate) const FEATURE_CHECKS: &[(&str, &[&str])] = &[
     ("cache-memory", &[]),
     ("cache-redis", &["encryption", "internals", "llmix"]),
     ("cache-dual", &["bincode", "json", "messagepack", "redis", "serde"]),
-    ("cache-llm", &[]),
+    ("cache-llm", &["serde"]),
     ("cache-conformance", &[]),
     ("cache-tower", &[]),
     ("cache-proxy", &[]),
