@@ -343,8 +343,10 @@ async fn models_are_never_mixed() {
     let old = Provider::default();
     passed(ask(&cache, &old, &of(json!(["a", "bb"]))).await);
     clock.advance(std::time::Duration::from_secs(1));
-    let new =
-        Provider { spoil: Some(|answer| answer["model"] = json!("m-2026-02-02")), ..Provider::default() };
+    let new = Provider {
+        spoil: Some(|answer| answer["model"] = json!("m-2026-02-02")),
+        ..Provider::default()
+    };
     let answer = json_of(ask(&cache, &new, &of(json!(["ccc", "a", "bb"]))).await).await;
     assert_eq!(answer["model"], "m-2026-02-02");
     assert_eq!(lengths(&answer), [3.0, 1.0, 2.0]);
