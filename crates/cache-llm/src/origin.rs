@@ -47,7 +47,9 @@ pub trait Origin: Send {
 /// # use std::io;
 /// # use bytes::Bytes;
 /// # use cache_llm::{OriginAnswer, WithBody};
-/// # async fn post(body: Bytes) -> io::Result<OriginAnswer<()>> { unimplemented!("{body:?}") }
+/// # async fn post(body: Bytes) -> io::Result<OriginAnswer<()>> {
+/// #     Err(io::Error::other(format!("there is no network for {} bytes here", body.len())))
+/// # }
 /// # let request = Bytes::from("{}");
 /// let origin = WithBody(move |other: Option<Bytes>| post(other.unwrap_or(request.clone())));
 /// # let _ = origin;

@@ -132,8 +132,9 @@ impl Price {
     }
 }
 
-/// List prices of some models for plain calls, as their providers published them by
-/// [`as_of`](PriceTable::as_of): a start, not a bill.
+/// Prices of some models for plain calls, of about [`as_of`](PriceTable::as_of). They were not compared
+/// with the providers' own lists: an estimate to begin with. Whoever shows dollars to others gives a
+/// table of their own.
 impl Default for PriceTable {
     fn default() -> Self {
         const fn price(input: f64, cached_input: f64, output: f64) -> Price {
