@@ -5,8 +5,10 @@ mod counting;
 mod dual;
 mod hit_ratio;
 mod keys;
+mod llm;
 mod memory;
 mod plot;
+mod program;
 mod random;
 mod redis;
 mod report;
@@ -36,6 +38,8 @@ enum Suite {
     Redis(Options),
     /// Both tiers together: hits, misses, stampedes, against a server of their own.
     Dual(Options),
+    /// From the raw body of a request to its answer, and streams on their way.
+    Llm(Options),
 }
 
 /// How to run a suite and where to leave the numbers.
@@ -57,5 +61,6 @@ fn main() -> std::io::Result<()> {
         Suite::HitRatio(options) => hit_ratio::run(&options),
         Suite::Redis(options) => redis::run(&options),
         Suite::Dual(options) => dual::run(&options),
+        Suite::Llm(options) => llm::run(&options),
     }
 }

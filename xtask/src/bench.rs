@@ -10,7 +10,7 @@ use crate::shell::{cargo, root, run};
 /// Run a benchmark suite, ours beside its rivals, and print its table.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Which suite: keys, memory, hit-ratio, redis or dual.
+    /// Which suite: keys, memory, hit-ratio, redis, dual or llm.
     suite: String,
     /// Also write every number as JSON.
     #[arg(long, value_name = "FILE")]
@@ -24,9 +24,9 @@ pub(crate) struct Bench {
     /// Suite hit-ratio: leave out the synthetic loads, and the report as it is.
     #[arg(long)]
     only_traces: bool,
-    /// Compile litellm-rs too, for suites memory and dual; this takes minutes.
+    /// Compile litellm-rs and vex-llm too, for suites memory, dual and llm; this takes minutes.
     #[arg(long)]
-    litellm: bool,
+    slow_rivals: bool,
 }
 
 impl Bench {
@@ -46,8 +46,8 @@ impl Bench {
             ));
         }
         let mut bench = cargo("run --release --quiet --manifest-path benches/Cargo.toml");
-        if self.litellm {
-            bench.args(["--features", "litellm"]);
+        if self.slow_rivals {
+            bench.args(["--features", "slow-rivals"]);
         }
         bench.arg("--").arg(&self.suite);
         // Relative to where the user stands, although the suite runs from the workspace root.

@@ -1,6 +1,6 @@
 //! The caches under test, all behind one small trait, so that all run the same loops.
 
-#[cfg(feature = "litellm")]
+#[cfg(feature = "slow-rivals")]
 pub(crate) mod litellm;
 mod ours;
 mod rivals;

@@ -10,7 +10,7 @@ use cache_benches_readers::{Load, Order, Run, Store, digits, fill};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-#[cfg(feature = "litellm")]
+#[cfg(feature = "slow-rivals")]
 use super::contenders::Litellm;
 use super::contenders::{Dual, Hitbox, MultiTier, Ours};
 use super::origin::Origin;
@@ -176,7 +176,7 @@ pub(super) fn lanes(
             lane::<Ours>(&url, &stock).await?,
             lane::<MultiTier>(&url, &stock).await?,
             lane::<Hitbox>(&url, &stock).await?,
-            #[cfg(feature = "litellm")]
+            #[cfg(feature = "slow-rivals")]
             lane::<Litellm>(&url, &stock).await?,
         ])
     })

@@ -133,11 +133,11 @@ fn measure(
         loads.push((what, rows?));
     }
     let stampedes = told("stampedes", || stampede::measure(&lanes, &runtime, scale));
-    let missing = if cfg!(feature = "litellm") {
+    let missing = if cfg!(feature = "slow-rivals") {
         Vec::new()
     } else {
         vec![
-            "litellm-rs 0.4.16: compiled only if asked for, with `--litellm`, since that takes minutes",
+            "litellm-rs 0.4.16: compiled only if asked for, with `--slow-rivals`, since that takes minutes",
         ]
     };
     Ok(Report {

@@ -9,7 +9,7 @@ use cache_core::{CacheKey, Clock as _, Entry, Lifetime, LocalTier, SystemClock};
 use cache_memory::LocalCache;
 use serde::Serialize;
 
-#[cfg(feature = "litellm")]
+#[cfg(feature = "slow-rivals")]
 use super::contenders::Litellm;
 use super::contenders::{Dual, Hitbox, MultiTier, Ours, with_recorder};
 use super::origin::Origin;
@@ -162,7 +162,7 @@ pub(super) fn hits(scale: &Scale) -> Result<Vec<Hits>, Box<dyn Error>> {
     }));
     lanes.extend(calls::<MultiTier>(&stock)?);
     lanes.extend(calls::<Hitbox>(&stock)?);
-    #[cfg(feature = "litellm")]
+    #[cfg(feature = "slow-rivals")]
     lanes.extend(calls::<Litellm>(&stock)?);
 
     let zipf = Zipf::new(stock.len(), EXPONENT);

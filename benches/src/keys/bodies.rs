@@ -134,7 +134,7 @@ fn image() -> Value {
 }
 
 /// Some `length` bytes of text: lines, one word in eight not ASCII.
-fn prose(random: &mut Random, length: usize) -> String {
+pub(crate) fn prose(random: &mut Random, length: usize) -> String {
     const WORDS: [&str; 32] = [
         "the",
         "request",
@@ -229,9 +229,13 @@ fn write_reversed(value: &Value, out: &mut String) {
 }
 
 /// `SplitMix64` (Steele, Lea and Flood 2014): the same numbers on every machine.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

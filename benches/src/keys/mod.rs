@@ -1,6 +1,6 @@
 //! Suite `keys`: from the raw body of a request to its key.
 
-mod bodies;
+pub(crate) mod bodies;
 mod contenders;
 mod plot;
 

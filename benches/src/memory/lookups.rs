@@ -65,7 +65,7 @@ impl Stock {
         let (keys, texts) = (("CacheKey", &self.keys), ("String", &self.texts));
         let mut all = lanes(by_cache_key(), capacity, keys, &self.values, filled);
         all.extend(lanes(by_string(), capacity, texts, &self.values, filled));
-        #[cfg(feature = "litellm")]
+        #[cfg(feature = "slow-rivals")]
         {
             use crate::contenders::litellm::{Key, recipe};
             let keys: Arc<[Key]> = self.texts.iter().map(|text| Key::new(text.as_str())).collect();

@@ -1,7 +1,7 @@
 //! The caches of two tiers under test, each used as its users would.
 
 mod hitbox;
-#[cfg(feature = "litellm")]
+#[cfg(feature = "slow-rivals")]
 mod litellm;
 mod multi_tier;
 mod ours;
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::future::Future;
 
 pub(super) use self::hitbox::Hitbox;
-#[cfg(feature = "litellm")]
+#[cfg(feature = "slow-rivals")]
 pub(super) use self::litellm::Litellm;
 pub(super) use self::multi_tier::MultiTier;
 pub(super) use self::ours::{Ours, with_recorder};

@@ -1,0 +1,173 @@
+//! What recording adds to a stream that passes.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cache_key::EndpointKind;
+use cache_llm::{BodyStream, CacheMode, HitOptions, Reply};
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+use super::Scale;
+use super::contenders::{Cache, policies, provided, scope};
+use super::questions::MODEL;
+use crate::turns::{in_turns, middle};
+
+/// Medians over the rounds, in microseconds.
+#[derive(Serialize)]
+pub(super) struct Recorded {
+    /// The processor's time for one event that is read as it comes, and for one that is recorded too.
+    pub(super) event: [f64; 2],
+    /// The judging and storing behind the last event, for each event.
+    pub(super) end: f64,
+    /// From when the provider had the first event until the client had it.
+    pub(super) first: [f64; 2],
+    /// The same of all events: half of them, and 99 of 100.
+    pub(super) p50: [f64; 2],
+    pub(super) p99: [f64; 2],
+}
+
+/// One event a chunk, as providers send them.
+pub(super) fn events(count: usize) -> Vec<Bytes> {
+    let head = format!(
+        "data: {{\"id\":\"chatcmpl-0\",\"object\":\"chat.completion.chunk\",\"created\":1790000000,\
+         \"model\":\"{MODEL}\",\"system_fingerprint\":\"fp_0123456789\",\"choices\":[{{\"index\":0,"
+    );
+    let said = |number| {
+        format!("{head}\"delta\":{{\"content\":\" word{number}\"}},\"finish_reason\":null}}]}}\n\n")
+    };
+    let mut events: Vec<Bytes> = (1..count - 1).map(|number| said(number).into()).collect();
+    events.push(format!("{head}\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n").into());
+    events.push("data: [DONE]\n\n".into());
+    events
+}
+
+/// The plan of a stream that nobody has asked for yet.
+pub(super) fn plan(cache: &Cache, number: usize) -> cache_llm::Plan {
+    let body = format!(
+        "{{\"model\":\"{MODEL}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"{number}\"}}]}}"
+    );
+    let kind = EndpointKind::ChatCompletions;
+    cache.prepare(kind, body.as_bytes(), &scope()).expect("it may be cached")
+}
+
+/// As it comes, and recorded, in turns.
+pub(super) fn recording(scale: &Scale) -> Result<Recorded, Box<dyn Error>> {
+    let events = events(scale.events);
+    let cache = policies(1_000, HitOptions::default())?;
+    // One thread: what is done on another's time counts too.
+    let one = Builder::new_current_thread().enable_all().build()?;
+    let mut asked = 0;
+    let passing = in_turns(2, scale.rounds, |_, which| {
+        asked += 1;
+        one.block_on(pass(&cache, &events, (which == 1).then_some(asked)))
+    });
+    // Two, as a gateway has: what the client waits for.
+    let two = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let waiting = in_turns(2, scale.rounds, |_, which| {
+        asked += 1;
+        arrive(&two, &cache, &events, (which == 1).then_some(asked))
+    });
+    let of = |which: usize, wait: fn(&Waits) -> f64| middle(&waiting[which], wait);
+    let both = |wait: fn(&Waits) -> f64| [of(0, wait), of(1, wait)];
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / events.len() as f64;
+    Ok(Recorded {
+        event: [0, 1].map(|which| middle(&passing[which], |(passed, _)| each(*passed))),
+        end: middle(&passing[1], |(_, ended)| each(*ended)),
+        first: both(|waits| waits.first),
+        p50: both(|waits| waits.p50),
+        p99: both(|waits| waits.p99),
+    })
+}
+
+/// The body that the client reads: the provider's, or through the cache under a new key.
+async fn through(
+    cache: &Cache,
+    body: BodyStream,
+    recorded: Option<usize>,
+) -> (BodyStream, Option<cache_llm::Recorded>) {
+    let Some(number) = recorded else { return (body, None) };
+    let plan = plan(cache, number);
+    let origin = || async { Ok(provided(body, true)) };
+    match cache.answer(&plan, CacheMode::Use, origin).await {
+        Ok(Reply::Passed(passed)) => match passed.storage {
+            cache_llm::Storage::Recording(recorded) => (passed.body.into_stream(), Some(recorded)),
+            other => panic!("not recorded: {other:?}"),
+        },
+        other => panic!("not passed on: {other:?}"),
+    }
+}
+
+/// Reads a stream each of whose events comes a little later than the one before; how long that took,
+/// and how long the end took.
+async fn pass(cache: &Cache, events: &[Bytes], recorded: Option<usize>) -> (Duration, Duration) {
+    let events = events.to_vec();
+    let bytes: usize = events.iter().map(Bytes::len).sum();
+    let body = stream::iter(events).then(|event| async {
+        tokio::task::yield_now().await; // to whoever can go on with the last one
+        Ok(event)
+    });
+    let (mut body, recorded) = through(cache, body.boxed(), recorded).await;
+    let start = Instant::now();
+    let mut read = 0;
+    while let Some(event) = body.next().await {
+        read += event.expect("it does not break off").len();
+    }
+    let passed = start.elapsed();
+    assert_eq!(read, bytes, "all of it");
+    if let Some(recorded) = recorded {
+        recorded.outcome().await.expect("it is stored");
+    }
+    (passed, start.elapsed() - passed)
+}
+
+/// In microseconds.
+struct Waits {
+    first: f64,
+    p50: f64,
+    p99: f64,
+}
+
+/// Reads a stream whose events come from another task, which waits until each has arrived.
+fn arrive(runtime: &Runtime, cache: &Cache, events: &[Bytes], recorded: Option<usize>) -> Waits {
+    let (cache, events) = (cache.clone(), events.to_vec());
+    let work = async move {
+        let (feed, fed) = mpsc::unbounded_channel();
+        let body = stream::unfold(fed, |mut fed| async {
+            let event: Bytes = fed.recv().await?;
+            Some((Ok(event), fed))
+        });
+        let (mut body, _) = through(&cache, body.boxed(), recorded).await;
+        let (told, mut tell) = mpsc::unbounded_channel();
+        let provider = tokio::spawn(async move {
+            let mut sent = Vec::with_capacity(events.len());
+            for event in events {
+                sent.push(Instant::now());
+                feed.send(event).expect("it is read");
+                tell.recv().await.expect("it is read");
+            }
+            sent
+        });
+        let mut came = Vec::new();
+        while let Some(event) = body.next().await {
+            came.push(Instant::now());
+            event.expect("it does not break off");
+            let _ = told.send(()); // the provider is gone behind the last one
+        }
+        let sent = provider.await.expect("it does not panic");
+        assert_eq!(sent.len(), came.len(), "every event");
+        let mut waits: Vec<f64> = sent
+            .iter()
+            .zip(&came)
+            .map(|(sent, came)| (*came - *sent).as_secs_f64() * 1e6)
+            .collect();
+        let first = waits[0];
+        waits.sort_by(f64::total_cmp);
+        let of = |percent: usize| waits[waits.len() * percent / 100];
+        Waits { first, p50: of(50), p99: of(99) }
+    };
+    runtime.block_on(async { tokio::spawn(work).await.expect("right answers") })
+}
