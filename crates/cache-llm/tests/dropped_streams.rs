@@ -465,6 +465,11 @@ async fn outcome(storage: Storage) -> Result<(), NotStored> {
     }
 }
 
+/// Waits until nobody reads what is fed.
+async fn closed(feed: &Feed) {
+    tokio::time::timeout(10 * LINGER, feed.closed()).await.expect("the upstream is dropped");
+}
+
 const LINGER: Duration = Duration::from_secs(10);
 
 fn lingering() -> ResponsePolicy {
@@ -476,7 +481,7 @@ fn lingering() -> ResponsePolicy {
 async fn silent_streams_end_with_their_last_reader() {
     let started = tokio::time::Instant::now();
     let silent = left(ResponsePolicy::default()).await;
-    silent.feed.closed().await;
+    closed(&silent.feed).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
     assert_eq!(outcome(silent.storage).await, Err(NotStored::Cut));
     assert_eq!(silent.cache.streams_in_flight(), 0);
@@ -487,7 +492,7 @@ async fn silent_streams_end_with_their_last_reader() {
 async fn silent_streams_end_when_their_time_is_over() {
     let started = tokio::time::Instant::now();
     let silent = left(lingering()).await;
-    silent.feed.closed().await;
+    closed(&silent.feed).await;
     let waited = started.elapsed();
     assert!((LINGER..LINGER + Duration::from_millis(2)).contains(&waited), "{waited:?}");
     assert_eq!(outcome(silent.storage).await, Err(NotStored::Cut));
@@ -540,12 +545,12 @@ async fn large_streams_are_not_read_on() {
     // It is too large when they leave ...
     let policy = lingering().max_answer(limit - 11);
     let silent = left(policy).await;
-    silent.feed.closed().await;
+    closed(&silent.feed).await;
     assert_eq!(outcome(silent.storage).await, Err(NotStored::TooLarge { limit: limit - 11 }));
     // ... or it comes to be, later.
     let silent = left(lingering().max_answer(limit)).await;
     send(&silent.feed, EVENTS[1]).await;
-    silent.feed.closed().await;
+    closed(&silent.feed).await;
     assert_eq!(outcome(silent.storage).await, Err(NotStored::TooLarge { limit }));
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
