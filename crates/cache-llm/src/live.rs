@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cache_core::BoxError;
@@ -13,6 +14,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// A body that is arriving, for as many readers as like to have it.
 ///
@@ -23,7 +25,8 @@ use tokio::sync::{Notify, watch};
 ///   there no reader slows another. Beyond that, nobody can join any more, nothing is recorded,
 ///   what all readers have is dropped, and the upstream is read only as fast as the slowest
 ///   reader: at most `max_bytes` and one chunk are held.
-/// * When the last reader goes, the upstream is dropped.
+/// * When the last reader goes, the upstream is dropped; or, with [`start_lingering`](Self::start_lingering),
+///   read on for a while, to be recorded or joined again.
 /// * When the upstream fails, every reader gets what came before and then the error: never a
 ///   silent truncation.
 ///
@@ -57,8 +60,13 @@ pub enum LiveError {
     Lost,
 }
 
+/// As long as that is as good as without end, and can be added to any time.
+const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
 struct Shared {
     max_bytes: usize,
+    /// How long the upstream is read on when nobody is left.
+    linger: Duration,
     log: Mutex<Log>,
     /// Told whenever the log has grown or ended.
     grown: watch::Sender<()>,
@@ -79,6 +87,8 @@ struct Log {
     readers: BTreeMap<u64, usize>,
     /// The last reader is gone and the upstream is, or is being, dropped.
     abandoned: bool,
+    /// Nobody is left: until when to read on all the same.
+    deserted_until: Option<Instant>,
     /// The upstream is through, so the end of the readers ends nothing else.
     upstream_done: bool,
     end: Option<Result<(), LiveError>>,
@@ -100,8 +110,29 @@ impl Live {
         F: FnOnce(Recording) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        Self::start_lingering(upstream, max_bytes, Duration::ZERO, on_end)
+    }
+
+    /// The same, reading on for as long as `linger` says once the last reader has gone. Who joins in
+    /// that time keeps it going. What is more than `max_bytes` is not read on: nobody could have it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime; unless `linger` is zero, in one without a timer.
+    pub fn start_lingering<S, F, Fut>(
+        upstream: S,
+        max_bytes: usize,
+        linger: Duration,
+        on_end: F,
+    ) -> (Self, Reader)
+    where
+        S: Stream<Item = Result<Bytes, BoxError>> + Send + 'static,
+        F: FnOnce(Recording) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let live = Self(Arc::new(Shared {
             max_bytes,
+            linger,
             log: Mutex::default(),
             grown: watch::Sender::new(()),
             drained: Notify::new(),
@@ -161,11 +192,12 @@ where
     let recording = {
         let mut upstream = pin!(upstream);
         loop {
-            if let Err(recording) = shared.room().await {
-                break recording;
-            }
-            let drained = pin!(shared.drained.notified());
-            match select(upstream.next(), drained).await {
+            let deserted_until = match shared.room().await {
+                Ok(deserted_until) => deserted_until,
+                Err(recording) => break recording,
+            };
+            let changed = pin!(shared.changed(deserted_until));
+            match select(upstream.next(), changed).await {
                 Either::Left((Some(Ok(chunk)), _)) => shared.append(chunk),
                 Either::Left((Some(Err(error)), _)) => {
                     guard.end = Err(LiveError::Upstream(Arc::from(error)));
@@ -190,11 +222,16 @@ where
 }
 
 impl Shared {
-    /// Waits until the next chunk may be read. `Err` if nobody is left to read it.
-    async fn room(&self) -> Result<(), Recording> {
+    /// Waits until the next chunk may be read, and tells until when if nobody is there to read it.
+    /// `Err` if it is not to be read.
+    async fn room(&self) -> Result<Option<Instant>, Recording> {
         loop {
             {
                 let mut log = self.log.lock();
+                if log.deserted_until.is_some_and(|until| log.overflowed || Instant::now() >= until)
+                {
+                    log.abandoned = true;
+                }
                 if log.abandoned {
                     log.upstream_done = true;
                     return Err(if log.overflowed {
@@ -204,10 +241,19 @@ impl Shared {
                     });
                 }
                 if !log.overflowed || log.kept <= self.max_bytes {
-                    return Ok(());
+                    return Ok(log.deserted_until);
                 }
             }
             self.drained.notified().await;
+        }
+    }
+
+    /// Waits until readers have made room or are gone, or the time to read without them is over.
+    async fn changed(&self, deserted_until: Option<Instant>) {
+        let drained = pin!(self.drained.notified());
+        match deserted_until {
+            None => drained.await,
+            Some(until) => drop(select(drained, pin!(sleep_until(until))).await),
         }
     }
 
@@ -251,6 +297,7 @@ impl Shared {
 
 impl Log {
     fn enter(&mut self, position: u64) {
+        self.deserted_until = None;
         *self.readers.entry(position).or_default() += 1;
     }
 
@@ -368,7 +415,8 @@ impl Drop for Reader {
             let mut log = self.shared.log.lock();
             log.leave(self.position);
             if log.readers.is_empty() && !log.upstream_done {
-                log.abandoned = true;
+                // The upstream is given up by who reads it: whoever joins before that has it.
+                log.deserted_until = Some(Instant::now() + self.shared.linger.min(FOR_EVER));
             }
             if log.overflowed {
                 log.drop_read();

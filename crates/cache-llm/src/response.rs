@@ -1,5 +1,7 @@
 //! [`ResponsePolicy`]: which answers are kept.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::dialect;
@@ -80,6 +82,7 @@ pub struct Asked {
 /// | refusals | not stored | [`store_refusals`](Self::store_refusals) |
 /// | answers of another model than was asked for | not stored | [`store_fallbacks`](Self::store_fallbacks) |
 /// | least cost | none | [`min_cost`](Self::min_cost) |
+/// | streams that everyone has left | end | [`linger`](Self::linger) |
 ///
 /// With feature `serde` it can be read from configuration: members that are left out have their
 /// defaults, unknown ones are refused.
@@ -113,6 +116,8 @@ pub struct ResponsePolicy {
     #[cfg_attr(feature = "serde", serde(rename = "store_fallbacks"))]
     fallbacks: bool,
     min_cost: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    linger: Duration,
 }
 
 impl Default for ResponsePolicy {
@@ -124,6 +129,7 @@ impl Default for ResponsePolicy {
             refusals: false,
             fallbacks: false,
             min_cost: None,
+            linger: Duration::ZERO,
         }
     }
 }
@@ -133,6 +139,15 @@ impl ResponsePolicy {
     /// way. Default: 4 MiB.
     pub fn max_answer(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
+        self
+    }
+
+    /// For how long a stream that its last reader has left is read on, to be stored, or joined again.
+    /// What is larger than [`max_answer`](Self::max_answer) ends at once all the same, as does a call
+    /// whose answer has not begun: that one belongs to its caller. A dry run reads nothing on. Default:
+    /// zero, it ends with its last reader.
+    pub fn linger(mut self, limit: Duration) -> Self {
+        self.linger = limit;
         self
     }
 
@@ -296,6 +311,10 @@ impl ResponsePolicy {
 
     pub(crate) const fn largest(&self) -> usize {
         self.max_bytes
+    }
+
+    pub(crate) const fn lingers(&self) -> Duration {
+        self.linger
     }
 
     pub(crate) const fn stores_truncated(&self) -> bool {

@@ -186,10 +186,12 @@ where
                     ticket,
                     tell,
                 };
-                let (live, reader) = Live::start(body, limit, |recording| async {
-                    recorder.end(recording).await;
-                    drop(seat); // until now the stream could be joined
-                });
+                let linger = self.responses.lingers();
+                let (live, reader) =
+                    Live::start_lingering(body, limit, linger, |recording| async {
+                        recorder.end(recording).await;
+                        drop(seat); // until now the stream could be joined
+                    });
                 (live, reader, Storage::Recording(Recorded(told)))
             }
             // For those who wait already; who comes later makes a call of their own.

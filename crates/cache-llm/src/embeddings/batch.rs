@@ -56,7 +56,11 @@ impl Batch {
         let base64 = match members.get("encoding_format") {
             None | Some("null" | "\"float\"") => false,
             Some("\"base64\"") => true,
-            Some(_) => return None,
+            Some(other) => match serde_json::from_str::<String>(other).ok()?.as_str() {
+                "float" => false, // written with escapes
+                "base64" => true,
+                _ => return None,
+            },
         };
         let input = members.get("input")?;
         let inputs = inputs(input)?;

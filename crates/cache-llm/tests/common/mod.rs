@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "these are helpers of tests")]
 
+pub(crate) mod stepper;
+
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
