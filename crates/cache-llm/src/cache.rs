@@ -95,10 +95,8 @@ where
             self.inner.decisions.bypassed(reason);
         }
         let plan = decision?;
-        let embeddings = &self.inner.embeddings;
-        if kind == EndpointKind::Embeddings
-            && embeddings.per_item
-            && let Some(batch) = Batch::split(body, scope, embeddings)
+        if self.inner.embeddings.per_item
+            && let Some(batch) = self.inner.split(kind, body, scope)
         {
             return Ok(plan.with_batch(batch));
         }
@@ -143,10 +141,7 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let inner = &*self.inner;
-        if inner.dry_run {
-            return inner.dry(plan, mode, origin).await;
-        }
-        if let Some(cassette) = &inner.cassette {
+        if let Some(cassette) = inner.cassette.as_ref().filter(|_| !inner.dry_run) {
             cassette.note(&plan.keys());
         }
         let picked;
@@ -156,22 +151,23 @@ where
         } else {
             plan
         };
+        if inner.dry_run {
+            return inner.dry(plan, mode, origin).await;
+        }
         if let Some(cassette) = &inner.cassette
             && cassette.is_playing()
         {
             return inner.play(plan, cassette);
         }
-        if let Some(batch) = plan.batch()
-            && mode != CacheMode::Bypass
-        {
-            return Box::pin(inner.items(plan, batch, mode, origin)).await;
-        }
-        let reply = match (mode, plan.transport()) {
-            (CacheMode::Bypass, _) => inner.pass(origin, NotStored::Bypassed).await,
-            (CacheMode::Use, Transport::Plain) => inner.plain(plan, origin).await,
-            (CacheMode::Use, Transport::Stream) => inner.streamed(plan, origin).await,
-            (CacheMode::Refresh, Transport::Plain) => inner.refresh_plain(plan, origin).await,
-            (CacheMode::Refresh, Transport::Stream) => inner.refresh_streamed(plan, origin).await,
+        let reply = match (mode, plan.batch(), plan.transport()) {
+            (CacheMode::Bypass, ..) => inner.pass(origin, NotStored::Bypassed).await,
+            (_, Some(batch), _) => Box::pin(inner.items(plan, batch, mode, origin)).await,
+            (CacheMode::Use, None, Transport::Plain) => inner.plain(plan, origin).await,
+            (CacheMode::Use, None, Transport::Stream) => inner.streamed(plan, origin).await,
+            (CacheMode::Refresh, None, Transport::Plain) => inner.refresh_plain(plan, origin).await,
+            (CacheMode::Refresh, None, Transport::Stream) => {
+                inner.refresh_streamed(plan, origin).await
+            }
         };
         inner.decisions.answered(matches!(reply, Ok(Reply::Hit(_))));
         if let Ok(Reply::Passed(Passed { storage: Storage::NotStored(reason), .. })) = &reply {
@@ -213,9 +209,14 @@ where
     ///
     /// If the remote tier did not confirm; see [`DualCache::remove_many`].
     pub async fn forget(&self, plan: &Plan) -> Result<u64, Error> {
-        let keys = plan.keys();
-        let removed = self.inner.dual.remove_many(&keys).await;
-        for key in &keys {
+        let keys = if self.inner.dry_run { dry::keys(plan) } else { plan.keys() };
+        self.remove_all(&keys).await
+    }
+
+    /// As [`remove`](Self::remove) of each; how many a tier had.
+    async fn remove_all(&self, keys: &[CacheKey]) -> Result<u64, Error> {
+        let removed = self.inner.dual.remove_many(keys).await;
+        for key in keys {
             for flight in flights(key) {
                 self.inner.flights.detach(&flight);
             }
@@ -267,11 +268,13 @@ where
         let removed = self.inner.dual.remove_tag(tag).await;
         // Last, and also if that failed, as in `remove`.
         self.inner.flights.detach_all();
+        self.inner.items.detach_all();
         removed
     }
 
     /// Removes the answer to exactly this request, however it travels and whatever the policy says of
-    /// it now; whether a tier had it.
+    /// it now; whether a tier had any of it. Of embeddings, each item; of several [`Samples`] that the
+    /// cache was built with, all.
     ///
     /// # Errors
     ///
@@ -285,7 +288,13 @@ where
     ) -> Result<bool, RemoveError> {
         let request = Request::parse(kind, body).map_err(Bypass::from)?;
         let plan = RequestPolicy::default().plan(&request, scope)?;
-        Ok(self.remove(plan.key()).await?)
+        // As a whole, and item by item: it may have been kept in either way.
+        let split = self.inner.split(kind, body, scope).map(|batch| plan.clone().with_batch(batch));
+        let mut removed = self.forget(&plan.with_samples(self.inner.samples)).await?;
+        if let Some(split) = split {
+            removed += self.forget(&split).await?;
+        }
+        Ok(removed > 0)
     }
 
     /// What hits have spared, by model: tokens, and dollars where the price is known.
@@ -316,6 +325,12 @@ where
         }
         self.requests.admit(kind, body.len())?; // before any work on the body
         self.requests.plan(&Request::parse(kind, body)?, scope)
+    }
+
+    /// The items of a request for embeddings, if it can be taken apart.
+    fn split(&self, kind: EndpointKind, body: &[u8], scope: &KeyScope) -> Option<Batch> {
+        let is_split = kind == EndpointKind::Embeddings;
+        is_split.then(|| Batch::split(body, scope, &self.embeddings)).flatten()
     }
 
     /// The caller's own call, neither read from the cache nor stored.

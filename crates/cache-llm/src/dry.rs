@@ -33,6 +33,14 @@ pub(crate) fn key(key: &CacheKey) -> CacheKey {
     CacheKey::from_digest(digest)
 }
 
+/// The keys of all that `plan` may find in a dry run: of embeddings, the line about the whole request.
+pub(crate) fn keys(plan: &Plan) -> Vec<CacheKey> {
+    match plan.batch() {
+        Some(_) => vec![key(plan.key())],
+        None => plan.keys().iter().map(key).collect(),
+    }
+}
+
 impl<H, E> Inner<H, E>
 where
     H: Clone + Send + Sync + 'static,

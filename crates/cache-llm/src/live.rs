@@ -22,7 +22,8 @@ use tokio::time::{Instant, sleep_until};
 /// its own pace. Who joins late gets at once what has passed, then shares the rest.
 ///
 /// * Up to `max_bytes` of the body are kept, for late joiners and for the recording, and up to
-///   there no reader slows another. Beyond that, nobody can join any more, nothing is recorded,
+///   there no reader slows another. (A chunk counts as 16 bytes at least, since it takes room of its
+///   own.) Beyond that, nobody can join any more, nothing is recorded,
 ///   what all readers have is dropped, and the upstream is read only as fast as the slowest
 ///   reader: at most `max_bytes` and one chunk are held.
 /// * When the last reader goes, the upstream is dropped; or, with [`start_lingering`](Self::start_lingering),
@@ -79,7 +80,7 @@ struct Log {
     chunks: VecDeque<Bytes>,
     /// How many chunks came before the first one kept.
     dropped: u64,
-    /// Bytes of the chunks kept.
+    /// What the chunks kept count for.
     kept: usize,
     /// More came than is kept: no joining, no recording, and the readers set the pace.
     overflowed: bool,
@@ -159,7 +160,7 @@ impl Live {
         })
     }
 
-    /// How many bytes are held now.
+    /// How many bytes are held now; of a chunk at least 16.
     pub fn held_bytes(&self) -> usize {
         self.0.log.lock().kept
     }
@@ -263,7 +264,7 @@ impl Shared {
         }
         {
             let mut log = self.log.lock();
-            log.kept += chunk.len();
+            log.kept += weight(&chunk);
             log.chunks.push_back(chunk);
             if !log.overflowed && log.kept > self.max_bytes {
                 log.overflowed = true;
@@ -320,13 +321,19 @@ impl Log {
                 return;
             };
             self.dropped += 1;
-            self.kept -= chunk.len();
+            self.kept -= weight(&chunk);
         }
     }
 
     fn chunk(&self, position: u64) -> Option<&Bytes> {
         self.chunks.get(usize::try_from(position - self.dropped).ok()?)
     }
+}
+
+/// What a chunk counts for. Events are longer than that; bytes one by one are not to fill the memory
+/// with what goes with each.
+fn weight(chunk: &Bytes) -> usize {
+    chunk.len().max(16)
 }
 
 /// Sees to it that the readers learn of an end, even if the task panics or is cancelled.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::escape;
+use crate::json::{escape, names_differ};
 use crate::wire::Text;
 
 /// The members of one object in their order. Each name comes once.
@@ -54,14 +54,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members(Vec::new());
+                let mut members = Vec::new();
                 while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-                    if members.get(&name).is_some() {
-                        return Err(A::Error::custom("a name comes twice"));
-                    }
-                    members.0.push((name, map.next_value::<&'de RawValue>()?.get()));
+                    members.push((name, map.next_value::<&'de RawValue>()?.get()));
                 }
-                Ok(members)
+                if names_differ(&members) {
+                    Ok(Members(members))
+                } else {
+                    Err(A::Error::custom("a name comes twice"))
+                }
             }
         }
         deserializer.deserialize_map(Objects)

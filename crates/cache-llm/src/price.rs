@@ -122,8 +122,11 @@ impl Price {
         if usage.input.is_none() && usage.output.is_none() {
             return None;
         }
-        let (cached, written) = (usage.cached_input.unwrap_or(0), usage.cache_write.unwrap_or(0));
-        let fresh = usage.input.unwrap_or(0).saturating_sub(cached).saturating_sub(written);
+        // Parts of the input, whatever the provider says: they cost no more than all of it.
+        let input = usage.input.unwrap_or(0);
+        let cached = usage.cached_input.unwrap_or(0).min(input);
+        let written = usage.cache_write.unwrap_or(0).min(input - cached);
+        let fresh = input - cached - written;
         let per_million = fresh as f64 * self.input
             + cached as f64 * self.cached_input.unwrap_or(self.input)
             + written as f64 * self.cache_write.unwrap_or(self.input)

@@ -196,8 +196,10 @@ impl ResponsePolicy {
         prices: &PriceTable,
     ) -> Result<(), NotStored> {
         let answered = summary.model.as_deref().unwrap_or(asked);
-        if !self.fallbacks && !is_same(asked, answered) {
-            return Err(NotStored::OtherModel(answered.chars().take(256).collect()));
+        for answered in [Some(answered), summary.other_model.as_deref()].into_iter().flatten() {
+            if !self.fallbacks && !is_same(asked, answered) {
+                return Err(NotStored::OtherModel(answered.chars().take(256).collect()));
+            }
         }
         if let Some(least) = self.min_cost
             && let Some(cost) = prices.cost(answered, &summary.usage)

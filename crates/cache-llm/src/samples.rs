@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Inner;
+use crate::dry;
 use crate::plan::Plan;
 use crate::reply::CacheMode;
 
@@ -78,7 +79,8 @@ impl Turns {
 }
 
 impl<H, E> Inner<H, E> {
-    /// The plan of the answer that is to be given out or asked for.
+    /// The plan of the answer that is to be given out or asked for. In a dry run, of the one that would
+    /// be.
     pub(crate) async fn pick(&self, plan: &Plan, mode: CacheMode) -> Plan {
         let Samples { count, rotation } = plan.samples();
         if mode == CacheMode::Bypass {
@@ -92,7 +94,8 @@ impl<H, E> Inner<H, E> {
             let number = recorded.map_or(0, |recorded| self.turn(plan.key(), rotation, recorded));
             return plan.clone().with_key(keys[number as usize]);
         }
-        let there = join_all(keys.iter().map(|key| self.dual.contains(key))).await;
+        let entries = if self.dry_run { dry::keys(plan) } else { keys.clone() };
+        let there = join_all(entries.iter().map(|key| self.dual.contains(key))).await;
         let missing = there.iter().position(|there| !there);
         let number = missing.unwrap_or_else(|| self.turn(plan.key(), rotation, count) as usize);
         plan.clone().with_key(keys[number])

@@ -42,9 +42,12 @@ impl Savings {
         self.models.values().fold(self.other, |sum, line| Saved {
             hits: sum.hits + line.hits,
             unpriced: sum.unpriced + line.unpriced,
-            input_tokens: sum.input_tokens + line.input_tokens,
-            output_tokens: sum.output_tokens + line.output_tokens,
-            dollars: Dollars::from_nanos(sum.dollars.as_nanos() + line.dollars.as_nanos()),
+            // What providers say may be anything: it saturates.
+            input_tokens: sum.input_tokens.saturating_add(line.input_tokens),
+            output_tokens: sum.output_tokens.saturating_add(line.output_tokens),
+            dollars: Dollars::from_nanos(
+                sum.dollars.as_nanos().saturating_add(line.dollars.as_nanos()),
+            ),
         })
     }
 }
@@ -116,17 +119,24 @@ impl Ledger {
     }
 }
 
+/// Adds what somebody else said: a sum that would turn over stays at its end.
+fn add(sum: &AtomicU64, amount: u64) {
+    if sum.fetch_add(amount, Ordering::Relaxed).checked_add(amount).is_none() {
+        sum.store(u64::MAX, Ordering::Relaxed);
+    }
+}
+
 impl Line {
     fn add(&self, price: Option<&Price>, usage: &Usage) -> Option<Dollars> {
         let cost = price.and_then(|price| price.cost(usage));
         // Counts that nobody's order depends on.
         self.hits.fetch_add(1, Ordering::Relaxed);
-        self.input.fetch_add(usage.input.unwrap_or(0), Ordering::Relaxed);
-        self.output.fetch_add(usage.output.unwrap_or(0), Ordering::Relaxed);
+        add(&self.input, usage.input.unwrap_or(0));
+        add(&self.output, usage.output.unwrap_or(0));
         match cost {
-            Some(cost) => self.nanos.fetch_add(cost.as_nanos(), Ordering::Relaxed),
-            None => self.unpriced.fetch_add(1, Ordering::Relaxed),
-        };
+            Some(cost) => add(&self.nanos, cost.as_nanos()),
+            None => add(&self.unpriced, 1),
+        }
         cost
     }
 

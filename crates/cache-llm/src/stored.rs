@@ -49,9 +49,10 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// Where only the usage is known.
-    pub(crate) fn of(usage: Usage) -> Self {
-        Self { usage, ..Self::default() }
+    /// Of embeddings, which do not finish.
+    pub(crate) fn of(usage: Usage, model: Option<String>) -> Self {
+        let model = model.unwrap_or_default().into();
+        Self { usage, model, ..Self::default() }
     }
 
     pub(crate) fn finish_reason(&self) -> Option<&str> {
@@ -213,6 +214,7 @@ mod tests {
             usage: Usage::from_array(usage),
             model: text("meta/llama 3"),
             finish_reason: text("stop"),
+            other_model: None,
         }
     }
 
@@ -254,7 +256,9 @@ mod tests {
         }
         let (model, reason) = ("m".repeat(256), "r".repeat(64));
         let usage = Usage::from_array([Some(u64::MAX); 5]);
-        let summary = Summary { usage, model: Some(model), finish_reason: Some(reason) };
+        let texts = (Some(model), Some(reason));
+        let summary =
+            Summary { usage, model: texts.0, finish_reason: texts.1, ..Summary::default() };
         assert_eq!(read(&plain(&summary, &Bytes::from("{}")).0).unwrap().body, "{}");
     }
 

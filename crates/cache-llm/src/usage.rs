@@ -59,6 +59,8 @@ pub(crate) struct Summary {
     pub(crate) usage: Usage,
     /// The model that answered.
     pub(crate) model: Option<String>,
+    /// The last of those that answered with it, where a gateway changed to another in mid-stream.
+    pub(crate) other_model: Option<String>,
     /// Why the first choice ended.
     pub(crate) finish_reason: Option<String>,
 }
@@ -68,9 +70,15 @@ impl Summary {
     /// absent: they are no reason not to store the answer.
     pub(crate) fn of(kind: AnswerKind, transport: Transport, body: &[impl AsRef<[u8]>]) -> Self {
         let (mut summary, mut tokens) = (Self::default(), Counts::default());
+        let has_inner = transport == Transport::Stream
+            && matches!(kind, AnswerKind::Responses | AnswerKind::Messages);
         let mut add = |document: &[u8]| {
-            if let Ok(frame) = serde_json::from_slice::<Frame>(document) {
-                summary.add(frame, &mut tokens);
+            if let Ok(answer) = serde_json::from_slice::<Answer>(document) {
+                summary.add(answer, &mut tokens);
+            }
+            if has_inner && let Ok(event) = serde_json::from_slice::<Event>(document) {
+                let inner = [event.response.0, event.message.0].into_iter().flatten();
+                inner.for_each(|answer| summary.add(answer, &mut tokens));
             }
         };
         match transport {
@@ -96,10 +104,14 @@ impl Summary {
         Self::of(kind, Transport::Plain, std::slice::from_ref(body))
     }
 
-    fn add(&mut self, frame: Frame, tokens: &mut Counts) {
-        let Frame { model, usage, choices, stop_reason, status, delta, response, message } = frame;
-        if self.model.is_none() {
-            self.model = model.0.filter(|model| !model.is_empty());
+    fn add(&mut self, answer: Answer, tokens: &mut Counts) {
+        let Answer { model, usage, choices, stop_reason, status, delta } = answer;
+        if let Some(model) = model.0.filter(|model| !model.is_empty()) {
+            match &self.model {
+                None => self.model = Some(model),
+                Some(first) if *first == model => {}
+                Some(_) => self.other_model = Some(model),
+            }
         }
         tokens.add(usage.0);
         let of_choice = choices.0.into_iter().next().and_then(|choice| choice.finish_reason.0);
@@ -107,16 +119,23 @@ impl Summary {
         if let Some(reason) = of_choice.or(stop_reason.0).or(of_delta).or(status.0) {
             self.finish_reason = Some(reason);
         }
-        for inner in [response.0, message.0].into_iter().flatten() {
-            self.add(*inner, tokens);
-        }
     }
+}
+
+/// What an event has of a whole answer. No answer holds another, so the depth is bounded.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Event {
+    /// In the events of a response.
+    response: Lenient<Option<Answer>>,
+    /// In the first event of a message.
+    message: Lenient<Option<Answer>>,
 }
 
 /// A plain answer or an event of a stream, in any dialect.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
-struct Frame {
+struct Answer {
     model: Lenient<Option<String>>,
     usage: Lenient<Counts>,
     choices: Lenient<Vec<Choice>>,
@@ -126,10 +145,6 @@ struct Frame {
     status: Lenient<Option<String>>,
     /// Of the end of a message's stream.
     delta: Lenient<Option<Delta>>,
-    /// In the events of a response.
-    response: Lenient<Option<Box<Frame>>>,
-    /// In the first event of a message.
-    message: Lenient<Option<Box<Frame>>>,
 }
 
 #[derive(Debug, serde::Deserialize)]

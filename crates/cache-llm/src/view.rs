@@ -49,10 +49,15 @@ pub(crate) fn view(
                 None => body,
             };
             match replay.chunking {
-                Chunking::Recorded => body,
-                Chunking::Characters(_) => dialect::to_plain(asked.kind, &body)
-                    .and_then(|plain| dialect::to_stream(asked.kind, plain.as_bytes(), streaming))
-                    .map_or(body, Bytes::from),
+                // What is cut anew has no obfuscation.
+                Chunking::Characters(_) if asked.stream.include_obfuscation != Some(true) => {
+                    dialect::to_plain(asked.kind, &body)
+                        .and_then(|plain| {
+                            dialect::to_stream(asked.kind, plain.as_bytes(), streaming)
+                        })
+                        .map_or(body, Bytes::from)
+                }
+                _ => body,
             }
         }
     };

@@ -14,7 +14,7 @@ use cache_dual::DualCache;
 use cache_dual::codec::Raw;
 use cache_llm::{
     Body, CacheMode, EndpointKind, KeyScope, LlmCache, NotStored, Passed, Plan, Price, PriceTable,
-    Storage, Tenant,
+    Samples, Storage, Tenant,
 };
 use common::*;
 
@@ -76,6 +76,25 @@ async fn a_dry_run_serves_nothing_and_counts() {
     clock.advance(Duration::from_secs(3600));
     ask(&cache, &other, streamed(&EVENTS), &stream).await;
     assert_eq!((cache.report().hits, cache.report().misses), (3, 6));
+}
+
+/// What is forgotten would be a miss, and answers that are several are filled first.
+#[tokio::test]
+async fn a_dry_run_forgets_and_counts_samples() {
+    let cache = dry(DualCache::builder().build().unwrap(), true);
+    let asked = plan(&cache, "");
+    ask(&cache, &asked, plain(200, PRICED), PRICED).await;
+    assert_eq!(cache.forget(&asked).await.unwrap(), 1);
+    ask(&cache, &asked, plain(200, PRICED), PRICED).await;
+    assert_eq!((cache.report().hits, cache.report().misses), (0, 2));
+    let count = 3.try_into().unwrap();
+    let several =
+        plan(&cache, r#","seed":1"#).with_samples(Samples { count, ..Samples::default() });
+    for _ in 0..5 {
+        ask(&cache, &several, plain(200, PRICED), PRICED).await;
+    }
+    assert_eq!((cache.report().hits, cache.report().misses), (2, 5));
+    assert_eq!(cache.forget(&several).await.unwrap(), 3);
 }
 
 /// A cache that serves, on the same remote tier, has nothing from a dry run, and the reverse.

@@ -12,8 +12,9 @@ use cache_conformance::MemoryRemote;
 use cache_core::{ManualClock, Raw};
 use cache_dual::DualCache;
 use cache_llm::{
-    AnswerError, CacheMode, EmbeddingOptions, EndpointKind, KeyScope, LlmCache, NotStored,
-    OriginAnswer, Plan, Reply, Source, Storage, Tenant, WithBody,
+    AnswerError, CacheMode, EmbeddingOptions, EndpointKind, HitOptions, KeyScope, LlmCache,
+    NotStored, OriginAnswer, Plan, Reply, RequestPolicy, Source, Storage, Tenant, UsageView,
+    WithBody,
 };
 use common::*;
 use parking_lot::Mutex;
@@ -467,4 +468,112 @@ async fn a_fresh_process_finds_items_in_l2() {
     let found = hit(ask(&fresh, &provider, &of(json!(["ccc", "a"]))).await);
     assert_eq!(found.source, Source::L2);
     assert_eq!(hit(ask(&fresh, &provider, &of(json!(["ccc", "a"]))).await).source, Source::L1);
+}
+
+/// A60: a hit that is put together tells the model, and is counted under it, as any other.
+#[tokio::test]
+async fn a_hit_tells_its_model() {
+    let (cache, provider) = (cache(), Provider::default());
+    let body = of(json!(["a", "bb"]));
+    passed(ask(&cache, &provider, &body).await);
+    let found = hit(ask(&cache, &provider, &body).await);
+    assert_eq!(found.model(), Some("m-2026-01-01"));
+    assert_eq!(cache.savings().models["m-2026-01-01"].input_tokens, 3);
+}
+
+/// The report counts embeddings too: hits, misses, and why answers were not stored.
+#[tokio::test]
+async fn the_report_counts_them() {
+    let (cache, provider) = (cache(), Provider::default());
+    let body = of(json!(["a", "bb"]));
+    passed(ask(&cache, &provider, &body).await);
+    hit(ask(&cache, &provider, &body).await);
+    provider.status.store(503, Ordering::SeqCst);
+    passed(ask(&cache, &provider, &of(json!("ccc"))).await);
+    let report = cache.report();
+    assert_eq!((report.hits, report.misses), (1, 2));
+    assert_eq!(report.not_stored, [("status", 1)].into());
+}
+
+/// A60: hits look as the caller wants them, also those that are put together.
+#[tokio::test]
+async fn hits_look_as_asked_for() {
+    let (cache, provider) = (cache(), Provider::default());
+    let body = of(json!(["a", "bb"]));
+    passed(ask(&cache, &provider, &body).await);
+    let options = HitOptions { usage: UsageView::Zero, ..HitOptions::default() };
+    let plan = plan_of(&cache, &body).with_hit_options(options);
+    let found = hit(Calls::default().ask(&cache, &plan, plain(200, "never")).await);
+    assert_eq!(found.usage.input, Some(3), "the original one beside the body");
+    let answer: Value = serde_json::from_slice(&found.body).unwrap();
+    assert_eq!(answer["usage"], json!({"prompt_tokens": 0, "total_tokens": 0}));
+    assert_eq!(lengths(&answer), [1.0, 2.0]);
+}
+
+/// Grace: items past their time are served where the provider fails or has too much to do, if all are
+/// there; an error about the request itself is not hidden.
+#[tokio::test]
+async fn stale_items_serve_while_the_provider_fails() {
+    let clock = Arc::new(ManualClock::default());
+    let dual = DualCache::builder().clock(clock.clone()).build().unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    let policy = RequestPolicy::default().embedding_ttl(hour).grace(hour);
+    let cache: Cache = LlmCache::builder(dual).request_policy(policy).build().unwrap();
+    let provider = Provider::default();
+    passed(ask(&cache, &provider, &of(json!("a"))).await);
+    clock.advance(hour / 2);
+    passed(ask(&cache, &provider, &of(json!("bb"))).await);
+    clock.advance(hour / 2);
+    let both = of(json!(["bb", "a"]));
+    for status in [1, 429, 503] {
+        provider.status.store(status, Ordering::SeqCst);
+        let stale = hit(ask_result(&cache, &provider, &both).await.unwrap());
+        assert!(stale.stale);
+        assert_eq!((stale.age, stale.source), (hour, Source::L1));
+        assert_eq!(lengths(&serde_json::from_slice(&stale.body).unwrap()), [2.0, 1.0]);
+    }
+    provider.status.store(400, Ordering::SeqCst);
+    assert_eq!(passed(ask(&cache, &provider, &both).await).status, 400);
+    provider.status.store(503, Ordering::SeqCst);
+    assert_eq!(passed(ask(&cache, &provider, &of(json!(["a", "ccc"]))).await).status, 503);
+    assert_eq!(provider.inputs().last().unwrap(), &json!(["a", "ccc"]));
+}
+
+/// A15: after an invalidation, nobody joins a call that was under way.
+#[tokio::test]
+async fn calls_under_way_are_not_joined_after_an_invalidation() {
+    for which in 0..3 {
+        let (cache, provider) = (cache(), Provider::gated());
+        let body = of(json!(["a", "bb"]));
+        let mut first = Box::pin(ask(&cache, &provider, &body));
+        assert!(poll(&mut first).await.is_pending());
+        match which {
+            0 => cache.remove_tenant(&Tenant::named("tenant")).await.unwrap(),
+            1 => cache.remove_model("m").await.unwrap(),
+            _ => cache.remove_tag(&cache_llm::Tag::named("t")).await.unwrap(),
+        }
+        let mut second = Box::pin(ask(&cache, &provider, &body));
+        assert!(poll(&mut second).await.is_pending());
+        assert_eq!(provider.inputs().len(), 2, "not joined");
+        drop((first, second));
+    }
+}
+
+/// A15: a request is removed item by item, and as a whole if it was kept so, in any spelling.
+#[tokio::test]
+async fn removed_by_request() {
+    let scope = KeyScope::new(Tenant::named("tenant"));
+    for per_item in [true, false] {
+        let dual = DualCache::builder().build().unwrap();
+        let options = EmbeddingOptions { per_item, ..EmbeddingOptions::default() };
+        let cache: Cache = LlmCache::builder(dual).embeddings(options).build().unwrap();
+        let provider = Provider::default();
+        let body = of(json!(["a", "bb"]));
+        passed(ask(&cache, &provider, &body).await);
+        hit(ask(&cache, &provider, &body).await);
+        let spelled = br#"{"input":["\u0061","bb"],"model":"m"}"#;
+        let removed = cache.remove_request(EndpointKind::Embeddings, spelled, &scope).await;
+        assert!(removed.unwrap());
+        passed(ask(&cache, &provider, &body).await);
+    }
 }

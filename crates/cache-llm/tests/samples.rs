@@ -5,7 +5,9 @@ mod common;
 use std::num::NonZeroU32;
 
 use cache_dual::DualCache;
-use cache_llm::{CacheMode, LlmCache, Plan, Reply, Rotation, Samples};
+use cache_llm::{
+    CacheMode, EndpointKind, KeyScope, LlmCache, Plan, Reply, Rotation, Samples, Tenant,
+};
 use common::*;
 
 fn answer(text: &str) -> Answer {
@@ -91,4 +93,18 @@ async fn forgotten() {
     assert_eq!(texts(&cache, &calls, &plan, 1).await, ("3".to_owned(), 0));
     assert_eq!(cache.forget(&plan).await.expect("no remote tier"), 3);
     assert_eq!(texts(&cache, &calls, &plan, 4).await, ("4564".to_owned(), 1));
+}
+
+/// A15: all the answers that a request has are removed by it.
+#[tokio::test]
+async fn removed_by_request() {
+    let dual = DualCache::builder().build().expect("valid options");
+    let turns = samples(3, Rotation::InTurn);
+    let cache: Cache = LlmCache::builder(dual).samples(turns).build().expect("valid options");
+    let (calls, plan) = (Calls::default(), plan(&cache, ""));
+    texts(&cache, &calls, &plan, 3).await;
+    let scope = KeyScope::new(Tenant::named("tenant"));
+    let body = br#"{"messages":[],"model":"m"}"#;
+    assert!(cache.remove_request(EndpointKind::ChatCompletions, body, &scope).await.expect("ok"));
+    assert_eq!(texts(&cache, &calls, &plan, 3).await, ("345".to_owned(), 0));
 }

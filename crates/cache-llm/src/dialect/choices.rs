@@ -2,7 +2,7 @@
 //! chunk of its own, `[DONE]`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::merge::{Rule, check_indexes, index, merge};
 use super::{NotTranscodable, Streaming, each_event};
@@ -168,16 +168,15 @@ pub(super) fn to_stream(
     if choices.is_empty() {
         return Err(NotTranscodable::Unexpected);
     }
-    let mut seen = Vec::with_capacity(choices.len());
+    let mut seen = BTreeSet::new();
     for (at, choice) in choices.iter().enumerate() {
         let at = match choice.get_some("index") {
             Some(index) => index.as_index().ok_or(NotTranscodable::Unexpected)?,
             None => at,
         };
-        if seen.contains(&at) {
+        if !seen.insert(at) {
             return Err(NotTranscodable::Ambiguous);
         }
-        seen.push(at);
         stream.choice(at, choice.as_object().ok_or(NotTranscodable::Unexpected)?)?;
     }
     Ok(stream.end())

@@ -9,6 +9,10 @@ use std::borrow::Cow;
 use super::NotTranscodable;
 use crate::json::{Json, Object, position};
 
+/// More members of one object, or items of one array, are not put together of parts: each part would be
+/// compared with all of them, and no answer has so many.
+const MOST: usize = 1024;
+
 /// How the parts of one member make a whole. Null adds nothing to what is there.
 #[derive(Clone, Copy)]
 pub(super) enum Rule {
@@ -41,6 +45,9 @@ pub(super) fn merge(
     part: Object<'_>,
     rules: fn(&str) -> Rule,
 ) -> Result<(), NotTranscodable> {
+    if whole.len().max(part.len()) > MOST {
+        return Err(NotTranscodable::Unexpected);
+    }
     for (name, value) in part {
         let rule = rules(&name);
         if matches!(rule, Rule::Drop) {
@@ -48,6 +55,8 @@ pub(super) fn merge(
         }
         if let Some(at) = position(whole, &name) {
             join(&mut whole[at].1, value, rule)?;
+        } else if whole.len() == MOST {
+            return Err(NotTranscodable::Unexpected);
         } else {
             let value = first(value, rule)?;
             whole.push((Cow::Owned(name.into_owned()), value));
@@ -126,6 +135,9 @@ fn join_item(
     item: Json<'_>,
     rules: fn(&str) -> Rule,
 ) -> Result<(), NotTranscodable> {
+    if items.len() > MOST {
+        return Err(NotTranscodable::Unexpected);
+    }
     let index = index(&item).ok_or(NotTranscodable::Ambiguous)?;
     // An item without an index, beside one that has it, could be any of them.
     if items.iter().any(|known| self::index(known).is_none()) {
@@ -134,6 +146,9 @@ fn join_item(
     let known = items.iter_mut().find(|known| self::index(known) == Some(index));
     if let Some(Json::Object(whole)) = known {
         return merge(whole, item.into_object().ok_or(NotTranscodable::Ambiguous)?, rules);
+    }
+    if items.len() == MOST {
+        return Err(NotTranscodable::Unexpected);
     }
     items.push(first(item, Rule::Within(rules))?);
     Ok(())

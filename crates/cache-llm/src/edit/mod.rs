@@ -263,6 +263,13 @@ impl Editor {
         let ends = finish || !is_part;
         let think = self.texts.entry((at, 0)).or_default();
         let (mut removed, mut changed) = (false, false);
+        if ends && self.kind == AnswerKind::Chat && get(choice, "message").is_none() {
+            // Where what is held back is to go.
+            let has_delta = get(choice, "delta").is_some_and(|delta| !delta.is_null());
+            if think.holds() && !has_delta {
+                set(choice, "delta", Json::Object(Object::new()));
+            }
+        }
         for name in ["message", "delta"] {
             let Some(Json::Object(message)) = member(choice, name) else { continue };
             let before = message.len();

@@ -70,6 +70,11 @@ impl Think {
         out
     }
 
+    /// Whether [`finish`](Self::finish) has anything to give out.
+    pub(super) fn holds(&self) -> bool {
+        self.state != State::Inside && !self.held.is_empty()
+    }
+
     /// What was held back, now that the text is at its end. A block that is not closed reaches to
     /// there.
     pub(super) fn finish(&mut self) -> String {

@@ -18,6 +18,10 @@ const VERSION: &[u8] = b"1";
 /// The most bytes that are hashed for the keys of one request, beside its items.
 const MOST_REPEATED: usize = 16 << 20;
 
+/// The most items that are kept one by one; providers take about half as many. Each of them takes part in
+/// what is said to all who wait, so the work grows with the square of their number.
+const MOST_ITEMS: usize = 4096;
+
 /// A request for embeddings whose items can be asked for one by one.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
@@ -64,6 +68,9 @@ impl Batch {
         };
         let input = members.get("input")?;
         let inputs = inputs(input)?;
+        if inputs.len() > MOST_ITEMS {
+            return None;
+        }
         // The request of one item: without what says how vectors travel.
         let (mut request, mut rest) = ("{".to_owned(), String::from("{"));
         let mut is_behind = false;

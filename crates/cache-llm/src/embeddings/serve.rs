@@ -1,14 +1,15 @@
 //! A request for embeddings, answered of its items: known ones from the cache, those on their way from
 //! other callers' calls, and the rest with a call for them alone.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache_core::{CacheKey, Timestamp};
+use cache_core::{BuildKeyHasher, CacheKey, Timestamp};
 use cache_dual::flight::{Flights, Follower, Heard, Role, Seat};
-use cache_dual::{Lookup, Source, Ticket};
+use cache_dual::{Lookup, Outcome, Source, Ticket};
 use futures_util::future::join_all;
 
 use super::answer::{Answer, Piece, compose};
@@ -19,7 +20,7 @@ use crate::cache::{Inner, insert_options};
 use crate::cassette::Cassette;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
-use crate::plain::{Fetch, Unstored};
+use crate::plain::{Fetch, Unstored, is_failing};
 use crate::plan::Plan;
 use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, Reply, Storage};
 use crate::response::{AnswerKind, Transport};
@@ -47,6 +48,27 @@ struct Known {
     stored_at: Timestamp,
     expires_at: Timestamp,
     source: Source,
+    /// It is past its time, and serves since the provider fails.
+    is_stale: bool,
+}
+
+impl Known {
+    /// What was found stored; `None` if it is no item.
+    fn of(outcome: &Outcome<Bytes>) -> Option<Self> {
+        Some(Self {
+            item: Item::read(&outcome.value)?,
+            stored_at: outcome.stored_at,
+            expires_at: outcome.expires_at,
+            source: outcome.source,
+            is_stale: outcome.is_stale(),
+        })
+    }
+
+    /// What has just come.
+    fn new(item: Item, now: Timestamp, plan: &Plan, source: Source) -> Self {
+        let expires_at = now.saturating_add(plan.ttl());
+        Self { item, stored_at: now, expires_at, source, is_stale: false }
+    }
 }
 
 /// One request on its way to an answer. What is about an item stands at the item's number.
@@ -62,6 +84,8 @@ struct Course<'a, H> {
     alone: Vec<bool>,
     /// What own calls brought, beside items.
     calls: Vec<Call<H>>,
+    /// The same keys, for those who look for many; made when they are needed.
+    key_set: Option<HashSet<CacheKey, BuildKeyHasher>>,
 }
 
 struct Call<H> {
@@ -92,22 +116,35 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let mut course = Course::new(plan, batch, mode);
+        let reply = self.fresh_items(&mut course, mode, origin).await;
+        // A failure gives way to stale items, if they are all there.
+        if mode == CacheMode::Use
+            && is_failure(&reply)
+            && let Some(hit) = self.stale_items(&mut course)
+        {
+            return Ok(hit);
+        }
+        reply
+    }
+
+    async fn fresh_items<O>(
+        &self,
+        course: &mut Course<'_, H>,
+        mode: CacheMode,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
         if mode == CacheMode::Use {
             let lookups = self.dual.lookup_many(&course.keys, course.plan.tags()).await;
             for (which, lookup) in lookups.into_iter().enumerate() {
                 match lookup {
                     Lookup::Miss(ticket) => course.tickets[which] = Some(ticket),
-                    Lookup::Hit(outcome) => match Item::read(&outcome.value) {
-                        None => course.replaced[which] = true,
-                        Some(item) => {
-                            course.known[which] = Some(Known {
-                                item,
-                                stored_at: outcome.stored_at,
-                                expires_at: outcome.expires_at,
-                                source: outcome.source,
-                            });
-                        }
-                    },
+                    Lookup::Hit(outcome) => {
+                        course.known[which] = Known::of(&outcome);
+                        course.replaced[which] = course.known[which].is_none();
+                    }
                 }
             }
         }
@@ -115,17 +152,17 @@ where
         for round in 0..ROUNDS {
             course.keep_one_model();
             let missing: Vec<usize> =
-                (0..batch.len()).filter(|which| course.known[*which].is_none()).collect();
+                (0..course.batch.len()).filter(|which| course.known[*which].is_none()).collect();
             if missing.is_empty() {
-                match self.reply(&course) {
+                match self.reply(course) {
                     Some(reply) => return Ok(reply),
                     None => break,
                 }
             }
-            let (led, followed) = self.seats(&mut course, missing, round);
+            let (led, followed) = self.seats(course, missing, round);
             // Ours first, whoever we wait for: so two calls never wait for each other.
             if !led.is_empty()
-                && let Some(ended) = self.lead_items(&mut course, led, &mut origin).await
+                && let Some(ended) = self.lead_items(course, led, &mut origin).await
             {
                 return ended;
             }
@@ -133,7 +170,7 @@ where
                 if course.known[which].is_some() {
                     continue; // our call was for all of the request
                 }
-                if let Some(ended) = self.follow_item(&mut course, which, &follower).await {
+                if let Some(ended) = self.follow_item(course, which, &follower).await {
                     return ended;
                 }
             }
@@ -144,6 +181,18 @@ where
         }
     }
 
+    /// The answer of what is in memory, past its time or not; `None` if an item is not.
+    fn stale_items(&self, course: &mut Course<'_, H>) -> Option<Reply<H>> {
+        for (key, known) in course.keys.iter().zip(&mut course.known) {
+            if known.is_none() {
+                *known = Some(Known::of(&self.dual.peek(key)?)?);
+            }
+        }
+        course.keep_one_model();
+        let is_hit = course.calls.is_empty() && course.known.iter().all(Option::is_some);
+        if is_hit { self.reply(course) } else { None }
+    }
+
     /// The answer of items that are on a cassette; `None` if one is not.
     pub(crate) fn play_items(
         &self,
@@ -152,11 +201,10 @@ where
         cassette: &Cassette,
     ) -> Option<Reply<H>> {
         let mut course = Course::new(plan, batch, CacheMode::Use);
-        let stored_at = self.dual.now();
-        let expires_at = stored_at.saturating_add(plan.ttl());
+        let now = self.dual.now();
         for (key, known) in course.keys.iter().zip(&mut course.known) {
             let item = Item::read(cassette.entry(key)?)?;
-            *known = Some(Known { item, stored_at, expires_at, source: Source::L1 });
+            *known = Some(Known::new(item, now, plan, Source::L1));
         }
         course.keep_one_model();
         if course.known.iter().all(Option::is_some) { self.reply(&course) } else { None }
@@ -182,11 +230,9 @@ where
                     if !course.replaced[which]
                         && let Some(outcome) = self.dual.peek(&course.keys[which])
                         && !outcome.is_stale()
-                        && let Some(item) = Item::read(&outcome.value)
+                        && let Some(known) = Known::of(&outcome)
                     {
-                        let (stored_at, expires_at) = (outcome.stored_at, outcome.expires_at);
-                        let source = Source::Collapsed;
-                        course.known[which] = Some(Known { item, stored_at, expires_at, source });
+                        course.known[which] = Some(Known { source: Source::Collapsed, ..known });
                     } else {
                         led.push((which, seat));
                     }
@@ -247,8 +293,7 @@ where
             seat.announce(Ok(item.clone()));
         }
         let mut storing = Vec::with_capacity(items.len());
-        let (now, ttl) = (self.dual.now(), plan.ttl());
-        let expires_at = now.saturating_add(ttl);
+        let now = self.dual.now();
         for (which, item) in which.iter().zip(&items) {
             let options = insert_options(plan, item.entry().len());
             let ticket = course.tickets[*which].take().expect("it was taken before the call");
@@ -266,8 +311,7 @@ where
             return Some(Ok(Reply::Passed(Passed { storage, ..own })));
         }
         for (which, item) in which.drain(..).zip(items) {
-            let source = Source::Origin;
-            course.known[which] = Some(Known { item, stored_at: now, expires_at, source });
+            course.known[which] = Some(Known::new(item, now, plan, Source::Origin));
             course.replaced[which] = false;
         }
         course.calls.push(Call { head: own.head, storage, usage });
@@ -336,38 +380,31 @@ where
         match &*news {
             Ok(item) => {
                 self.dual.count_collapsed();
-                let now = self.dual.now();
-                course.known[which] = Some(Known {
-                    item: item.clone(),
-                    stored_at: now,
-                    expires_at: now.saturating_add(course.plan.ttl()),
-                    source: Source::Collapsed,
-                });
+                let (item, now) = (item.clone(), self.dual.now());
+                course.known[which] = Some(Known::new(item, now, course.plan, Source::Collapsed));
                 course.replaced[which] = false;
                 None
             }
             // A failure may be about any of the items that were asked for: it is ours if they are.
-            Err(failure) if failure.of.iter().all(|key| course.keys.contains(key)) => {
-                match &failure.why {
-                    Unstored::Failed(error) => Some(Err(error.clone())),
-                    Unstored::Answer { status, head, body, reason }
-                        if course.plan.shares_failures() =>
-                    {
-                        self.dual.count_collapsed();
-                        Some(Ok(Reply::Passed(Passed {
-                            status: *status,
-                            head: head.clone(),
-                            body: Body::Whole(body.clone()),
-                            storage: Storage::NotStored(reason.clone()),
-                            collapsed: true,
-                        })))
-                    }
-                    Unstored::Answer { .. } | Unstored::Unshared(_) => {
-                        course.alone[which] = true;
-                        None
-                    }
+            Err(failure) if course.asks_for(&failure.of) => match &failure.why {
+                Unstored::Failed(error) => Some(Err(error.clone())),
+                Unstored::Answer { status, head, body, reason }
+                    if course.plan.shares_failures() =>
+                {
+                    self.dual.count_collapsed();
+                    Some(Ok(Reply::Passed(Passed {
+                        status: *status,
+                        head: head.clone(),
+                        body: Body::Whole(body.clone()),
+                        storage: Storage::NotStored(reason.clone()),
+                        collapsed: true,
+                    })))
                 }
-            }
+                Unstored::Answer { .. } | Unstored::Unshared(_) => {
+                    course.alone[which] = true;
+                    None
+                }
+            },
             Err(_) => {
                 course.alone[which] = true;
                 None
@@ -390,6 +427,7 @@ where
         });
         let frame = newest.item.answer();
         let body: Bytes = compose(frame, pieces, usage.as_deref(), course.batch.base64)?.into();
+        let now = self.dual.now();
         if let Some(Call { head, .. }) = course.calls.last() {
             let not =
                 course.calls.iter().find(|call| matches!(call.storage, Storage::NotStored(_)));
@@ -403,16 +441,19 @@ where
         }
         let is_from = |source| known.iter().any(|known| known.source == source);
         let source = [Source::Collapsed, Source::L2].into_iter().find(|source| is_from(*source));
-        let now = self.dual.now();
         let age = |known: &&Known| now.saturating_since(known.stored_at);
         let remaining = |known: &&Known| known.expires_at.saturating_since(now);
-        let about = About::of(tokens(usage.as_deref()));
-        let saved = self.ledger.add(course.plan.model(), &about.usage);
+        let options = course.plan.hit_options().unwrap_or(self.hits);
+        let seconds = now.as_unix_millis() / 1000;
+        let body = options.apply(course.plan.kind(), Transport::Plain, body, seconds).ok()?;
+        let model = serde_json::from_str(newest.item.model()).ok();
+        let about = About::of(tokens(usage.as_deref()), model);
+        let saved = self.ledger.add(about.model().unwrap_or(course.plan.model()), &about.usage);
         Some(Reply::Hit(Hit {
             body,
             transport: Transport::Plain,
             transcoded: true,
-            stale: false,
+            stale: known.iter().any(|known| known.is_stale),
             usage: about.usage,
             saved,
             about,
@@ -421,6 +462,15 @@ where
             remaining: known.iter().map(remaining).min().unwrap_or(Duration::ZERO),
             pause: None,
         }))
+    }
+}
+
+/// Whether stale items are better than this: the provider failed, or has too much to do.
+fn is_failure<H, E>(reply: &Ended<H, E>) -> bool {
+    match reply {
+        Err(_) => true,
+        Ok(Reply::Passed(passed)) => is_failing(passed.status),
+        Ok(Reply::Hit(_)) => false,
     }
 }
 
@@ -443,7 +493,14 @@ impl<'a, H> Course<'a, H> {
             replaced: vec![is_refresh; count],
             alone: vec![is_refresh; count],
             calls: Vec::new(),
+            key_set: None,
         }
+    }
+
+    /// Whether all of these are asked for.
+    fn asks_for(&mut self, keys: &[CacheKey]) -> bool {
+        let own = self.key_set.get_or_insert_with(|| self.keys.iter().copied().collect());
+        keys.iter().all(|key| own.contains(key))
     }
 
     /// Forgets the items that another model answered than the newest: vectors of two models must never

@@ -10,6 +10,7 @@ mod write;
 
 use std::borrow::Cow;
 
+pub(crate) use parse::names_differ;
 pub(crate) use text::{pieces, unescape, unit};
 pub(crate) use write::{Writer, escape};
 

@@ -160,7 +160,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn names_differ(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
+/// Whether each name comes once; in a time that grows with their number.
+pub(crate) fn names_differ<V>(members: &[(Cow<'_, str>, V)]) -> bool {
     if members.len() > 32 {
         let mut names = HashSet::with_capacity(members.len());
         return members.iter().all(|(name, _)| names.insert(&**name));

@@ -1,5 +1,6 @@
 //! Typed chunks as the events of a stream, and back.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::error::Error;
 
@@ -39,6 +40,12 @@ where
 fn event(json: &str) -> Bytes {
     let name = Members::parse(json).and_then(|members| members.get("type"));
     let name = name.and_then(|name| name.strip_prefix('"')?.strip_suffix('"'));
+    // A chunk that keeps JSON as it came may have line ends in it; in JSON, they are white space.
+    let json = if json.contains(['\n', '\r']) {
+        Cow::Owned(json.replace(['\n', '\r'], " "))
+    } else {
+        Cow::Borrowed(json)
+    };
     match name.filter(|name| !name.contains('\\')) {
         Some(name) => format!("event: {name}\ndata: {json}\n\n"),
         None => format!("data: {json}\n\n"),

@@ -22,6 +22,8 @@ pub(crate) struct Choices {
 struct Gathered {
     failed: bool,
     finish_reason: Option<Box<str>>,
+    /// It ended for two reasons.
+    contradicts: bool,
     says_something: bool,
     refuses: bool,
     calls: BTreeMap<u64, Call>,
@@ -101,7 +103,9 @@ impl Gathered {
         if let Some(reason) = choice.finish_reason
             && !reason.0.is_empty()
         {
-            self.finish_reason = Some(reason.0.into());
+            let reason = cut(&reason.0);
+            self.contradicts |= self.finish_reason.as_ref().is_some_and(|known| *known != reason);
+            self.finish_reason = Some(reason);
         }
     }
 
@@ -128,6 +132,9 @@ impl Gathered {
             Some(reason) if policy.accepts(reason) => {}
             Some(reason) => return Err(NotStored::FinishReason(reason.into())),
         }
+        if self.contradicts {
+            return Err(NotStored::Unexpected);
+        }
         if self.refuses && !policy.stores_refusals() {
             return Err(NotStored::Refusal);
         }
@@ -152,4 +159,9 @@ impl Call {
         let is_json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
         self.unchecked || unescape(&self.text).is_some_and(|text| is_json(&text))
     }
+}
+
+/// So much of a finish reason as is shown: providers may say anything.
+pub(super) fn cut(reason: &str) -> Box<str> {
+    reason.chars().take(256).collect()
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::choice::cut;
 use super::value::{Presence, Text};
 use crate::not_stored::NotStored;
 use crate::response::{Asked, ResponsePolicy};
@@ -49,7 +50,7 @@ pub(crate) fn message(
         Some("refusal") if policy.stores_refusals() => refuses = true,
         Some("refusal") => return Err(NotStored::Refusal),
         Some(reason) if policy.also_accepts(reason) => {}
-        Some(reason) => return Err(NotStored::FinishReason(reason.into())),
+        Some(reason) => return Err(NotStored::FinishReason(cut(reason))),
     }
     let says_something = blocks.iter().any(|block| match &*block.kind.0 {
         "text" => block.text.0,

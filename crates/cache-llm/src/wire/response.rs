@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::choice::cut;
 use super::value::{Presence, Text};
 use crate::not_stored::NotStored;
 use crate::response::{Asked, ResponsePolicy};
@@ -57,7 +58,7 @@ pub(crate) fn response(
             if asked.token_limit || policy.stores_truncated() => {}
         ("incomplete", Some("max_output_tokens")) => return Err(NotStored::Truncated),
         ("incomplete", Some(reason)) if policy.also_accepts(reason) => {}
-        ("incomplete", Some(reason)) => return Err(NotStored::FinishReason(reason.into())),
+        ("incomplete", Some(reason)) => return Err(NotStored::FinishReason(cut(reason))),
         ("failed", _) => return Err(NotStored::ErrorObject),
         _ => return Err(NotStored::Unfinished),
     }
