@@ -208,7 +208,7 @@ where
 }
 
 fn shared(reader: Reader) -> Body {
-    Body::Stream(reader.into_stream().map(|chunk| chunk.map_err(BoxError::from)).boxed())
+    Body::Stream(reader.map(|chunk| chunk.map_err(BoxError::from)).boxed())
 }
 
 /// Judges a recording and stores it.
