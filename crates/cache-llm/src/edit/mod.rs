@@ -393,7 +393,8 @@ fn member<'m, 'a>(members: &'m mut Object<'a>, name: &str) -> Option<&'m mut Jso
 /// Whether a chunk has nothing left that anybody would miss: nothing but what every chunk has.
 fn says_nothing(chunk: &Object<'_>) -> bool {
     chunk.iter().all(|(name, value)| match &**name {
-        "id" | "object" | "created" | "model" | "service_tier" | "system_fingerprint" => true,
+        "id" | "object" | "created" | "model" | "service_tier" | "system_fingerprint"
+        | "obfuscation" => true,
         "choices" => value.as_array().unwrap_or_default().iter().all(|choice| {
             choice.as_object().unwrap_or_default().iter().all(|(name, value)| match &**name {
                 "index" => true,
@@ -401,7 +402,6 @@ fn says_nothing(chunk: &Object<'_>) -> bool {
                 _ => value.is_unset(),
             })
         }),
-        "obfuscation" => true,
         _ => value.is_null(),
     })
 }
