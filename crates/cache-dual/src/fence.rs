@@ -51,6 +51,12 @@ impl Fences {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(u64);
 
+impl Token {
+    pub(crate) const fn generation(self) -> u64 {
+        self.0
+    }
+}
+
 /// The right to store the value of one key that a lookup did not find, for as long as nobody
 /// invalidates or writes the key.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cache_core::{Clock, Entry, Inserted, Lifetime, LocalTier, PutFenced, Tags};
+use cache_core::{CacheKey, Clock, Entry, Inserted, Lifetime, LocalTier, PutFenced, Tags};
 
 use crate::builder::Weigher;
 use crate::counters::Counters;
@@ -94,6 +94,17 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let grace = if ttl.is_zero() { ttl } else { grace };
         let lifetime = Lifetime::new(ttl).with_grace(grace);
         Entry::new(value, self.clock.now(), lifetime).with_weight(weight).with_tags(tags)
+    }
+
+    /// `key` with its generation and the epoch in it. Keys are digests: no other one becomes the same.
+    pub(crate) fn flight_key(&self, key: &CacheKey) -> CacheKey {
+        let mut digest = *key.as_bytes();
+        let standing = [self.fences.token(key).generation(), self.epochs.now()];
+        // Behind the part that places it, which stays.
+        for (place, number) in digest[8..24].chunks_exact_mut(8).zip(standing) {
+            place.iter_mut().zip(number.to_le_bytes()).for_each(|(byte, other)| *byte ^= other);
+        }
+        CacheKey::from_digest(digest)
     }
 
     /// Stores a fetched value in memory, as far as its options say so.

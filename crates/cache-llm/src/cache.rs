@@ -18,7 +18,7 @@ use crate::edit::HitOptions;
 use crate::embeddings::{Batch, EmbeddingOptions, Items};
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
-use crate::plan::{Plan, flights};
+use crate::plan::Plan;
 use crate::price::PriceTable;
 use crate::replay::ReplayOptions;
 use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, RemoveError, Reply, Storage};
@@ -181,11 +181,9 @@ where
         self.inner.decisions.report(self.inner.dry_run, self.savings())
     }
 
-    /// Removes an answer from both tiers, and lets nobody join a stream of it that is under way;
-    /// whether a tier had it. Streams under way are not stored.
-    ///
-    /// (A key removed through [`dual`](Self::dual) alone is as gone, but a stream under way can
-    /// still be joined.)
+    /// Removes an answer from both tiers, and lets nobody join a call for it that is under way;
+    /// whether a tier had it. Such a call is not stored. (So it is with a key that is removed through
+    /// [`dual`](Self::dual), or by another instance, once its message is here.)
     ///
     /// # Errors
     ///
@@ -193,13 +191,7 @@ where
     pub async fn remove(&self, key: &CacheKey) -> Result<bool, Error> {
         // In a dry run, what stands for the answer.
         let key = if self.inner.dry_run { &dry::key(key) } else { key };
-        let removed = self.inner.dual.remove(key).await;
-        // Last, and also if that failed: so no stream that began before the end of it is left.
-        for flight in flights(key) {
-            self.inner.flights.detach(&flight);
-        }
-        self.inner.items.detach(key);
-        removed
+        self.inner.dual.remove(key).await
     }
 
     /// Removes all that the request of `plan` may be answered with, as [`remove`](Self::remove) does:
@@ -210,19 +202,7 @@ where
     /// If the remote tier did not confirm; see [`DualCache::remove_many`].
     pub async fn forget(&self, plan: &Plan) -> Result<u64, Error> {
         let keys = if self.inner.dry_run { dry::keys(plan) } else { plan.keys() };
-        self.remove_all(&keys).await
-    }
-
-    /// As [`remove`](Self::remove) of each; how many a tier had.
-    async fn remove_all(&self, keys: &[CacheKey]) -> Result<u64, Error> {
-        let removed = self.inner.dual.remove_many(keys).await;
-        for key in keys {
-            for flight in flights(key) {
-                self.inner.flights.detach(&flight);
-            }
-            self.inner.items.detach(key);
-        }
-        removed
+        self.inner.dual.remove_many(&keys).await
     }
 
     /// Invalidates everything that was stored for a tenant, in both tiers and in all instances, and
@@ -265,11 +245,7 @@ where
     ///
     /// As those of [`remove_tenant`](Self::remove_tenant).
     pub async fn remove_tag(&self, tag: &Tag) -> Result<(), Error> {
-        let removed = self.inner.dual.remove_tag(tag).await;
-        // Last, and also if that failed, as in `remove`.
-        self.inner.flights.detach_all();
-        self.inner.items.detach_all();
-        removed
+        self.inner.dual.remove_tag(tag).await
     }
 
     /// Removes the answer to exactly this request, however it travels and whatever the policy says of

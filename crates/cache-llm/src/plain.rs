@@ -119,7 +119,8 @@ where
         let options = [StreamOptions::default(), usage]
             .into_iter()
             .find(|options| carries_all(plan.kind(), *options))?;
-        let follower = match self.flights.join(flight(plan.key(), Transport::Stream, options)) {
+        let flight = self.dual.flight_key(&flight(plan.key(), Transport::Stream, options));
+        let follower = match self.flights.join(flight) {
             Role::Follower(follower) => follower,
             Role::Leader(_) => return None, // leaves the seat to whoever has sat down beside us
         };
@@ -144,8 +145,9 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
+        let flight = self.dual.flight_key(&plan.flight());
         loop {
-            let follower = match self.flights.join(plan.flight()) {
+            let follower = match self.flights.join(flight) {
                 Role::Follower(follower) => follower,
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.

@@ -124,7 +124,8 @@ impl Plan {
         self.asked.transport
     }
 
-    /// What the calls for this answer in this transport are known by while they are under way.
+    /// What the calls for this answer in this transport are known by while they are under way; see
+    /// [`DualCache::flight_key`](cache_dual::DualCache::flight_key).
     pub(crate) fn flight(&self) -> CacheKey {
         flight(&self.key, self.asked.transport, self.asked.stream)
     }
@@ -210,16 +211,4 @@ pub(crate) fn flight(key: &CacheKey, transport: Transport, options: StreamOption
     let mut digest = *key.as_bytes();
     digest[31] ^= shape;
     CacheKey::from_digest(digest)
-}
-
-/// The keys of all calls that bring the answer of `key`.
-pub(crate) fn flights(key: &CacheKey) -> impl Iterator<Item = CacheKey> {
-    let plain = flight(key, Transport::Plain, StreamOptions::default());
-    let streams = [false, true].into_iter().flat_map(move |include_usage| {
-        [None, Some(true), Some(false)].map(|include_obfuscation| {
-            let options = StreamOptions { include_usage, include_obfuscation };
-            flight(key, Transport::Stream, options)
-        })
-    });
-    std::iter::once(plain).chain(streams)
 }

@@ -8,6 +8,9 @@ use futures_util::stream::{BoxStream, Stream, StreamExt, iter, unfold};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
+use crate::dialect::NotTranscodable;
+use crate::sse::{Event, SseParser};
+
 /// How stored answers are given out as streams.
 ///
 /// ```
@@ -106,6 +109,37 @@ impl Replay {
     pub fn new(recorded: Bytes) -> Self {
         Self { rest: recorded }
     }
+}
+
+/// The stream `recorded` with its events as `edit` writes them; it is given each with the bytes that it
+/// came in. What is between them, such as comments, stays.
+///
+/// # Errors
+///
+/// The first of `edit`.
+pub(crate) fn rewrite(
+    recorded: Bytes,
+    mut edit: impl FnMut(Event<'_>, &[u8], &mut Vec<u8>) -> Result<(), NotTranscodable>,
+) -> Result<Vec<u8>, NotTranscodable> {
+    let mut out = Vec::with_capacity(recorded.len());
+    for (at, piece) in Replay::new(recorded).enumerate() {
+        let limit = piece.len();
+        let mut parser = if at == 0 { SseParser::new(limit) } else { SseParser::inside(limit) };
+        let mut result = Ok(());
+        let mut seen = false;
+        parser.push(&piece, |event| {
+            seen = true;
+            result = match event {
+                Ok(event) => edit(event, &piece, &mut out),
+                Err(_) => Err(NotTranscodable::Unexpected),
+            };
+        });
+        result?;
+        if !seen {
+            out.extend_from_slice(&piece);
+        }
+    }
+    Ok(out)
 }
 
 impl Iterator for Replay {

@@ -28,7 +28,7 @@ use crate::tags;
 /// | jitter | none beyond the cache's own | [`jitter`](Self::jitter) |
 /// | grace | the cache's own | [`grace`](Self::grace) |
 /// | `"store": true` | skips the cache | (the provider is asked to keep the answer: it must see it) |
-/// | `conversation`, `"background": true` of responses | skip the cache | (the provider keeps what the answer depends on) |
+/// | `conversation`, `"background": true` of responses, `container` with an id of messages | skip the cache | (the provider keeps what the answer depends on) |
 ///
 /// An exact match returns what was answered to the very same request, so by default any
 /// temperature will do.
@@ -327,7 +327,7 @@ impl RequestPolicy {
         if transport == Transport::Stream && (!self.streams || kind == AnswerKind::Embeddings) {
             return Err(Bypass::Streaming);
         }
-        if kind == AnswerKind::Responses && has_state(request) {
+        if has_state(request, kind) {
             return Err(Bypass::State);
         }
         if kind != AnswerKind::Embeddings {
@@ -439,11 +439,20 @@ fn member<'r>(request: &'r Request<'_>, name: &str) -> Option<Value<'r>> {
     request.member(name).filter(|value| !value.is_null())
 }
 
-/// Whether an answer of the Responses API depends on, or is to change, what the provider keeps and
-/// may change later.
-fn has_state(request: &Request<'_>) -> bool {
-    member(request, "conversation").is_some()
-        || member(request, "background").and_then(Value::as_bool) == Some(true)
+/// Whether an answer depends on, or is to change, what the provider keeps and may change later: a
+/// conversation, an answer to be asked for later, the files of a container.
+fn has_state(request: &Request<'_>, kind: AnswerKind) -> bool {
+    match kind {
+        AnswerKind::Responses => {
+            member(request, "conversation").is_some()
+                || member(request, "background").and_then(Value::as_bool) == Some(true)
+        }
+        // By its id, or as an object, which is a new one unless it has an id.
+        AnswerKind::Messages => member(request, "container").is_some_and(|container| {
+            !container.is_object() || container.get("id").is_some_and(|id| !id.is_null())
+        }),
+        _ => false,
+    }
 }
 
 /// How many choices a legacy completion has, where the request says it: `n` for each prompt.

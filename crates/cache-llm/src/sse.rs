@@ -92,6 +92,11 @@ impl SseParser {
         }
     }
 
+    /// The same in the middle of a stream, where a byte order mark is none but part of a line.
+    pub(crate) fn inside(max_event_bytes: usize) -> Self {
+        Self { bom: BOM.len(), ..Self::new(max_event_bytes) }
+    }
+
     /// Parses the next piece and calls `on_event` for each event that ends in it.
     pub fn push(
         &mut self,

@@ -68,6 +68,8 @@ where
     where
         O: Origin<Head = H, Error = E>,
     {
+        // Before the lookup: what is invalidated from here on may be joined, being no older than it.
+        let flight = self.dual.flight_key(&plan.flight());
         let ticket = match self.dual.query(plan.key()).tags(plan.tags()).lookup().await {
             Lookup::Hit(outcome) => match self.hit(plan, &outcome) {
                 Some(hit) => return Ok(hit),
@@ -75,7 +77,6 @@ where
             },
             Lookup::Miss(ticket) => Some(ticket),
         };
-        let flight = plan.flight();
         loop {
             let follower = match self.flights.join(flight) {
                 Role::Follower(follower) => follower,

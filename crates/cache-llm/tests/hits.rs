@@ -260,3 +260,27 @@ fn no_guess_about_what_is_hidden() {
     assert!(serde_json::from_str::<HitOptions>(r#"{"reasoning":"drop"}"#).is_err());
     assert!(serde_json::from_str::<HitOptions>(r#"{"thoughts":"keep"}"#).is_err());
 }
+
+/// A59: a chunk that held reasoning goes only if it held nothing else, such as members that nobody has
+/// heard of.
+#[test]
+fn chunks_that_say_more_stay() {
+    let options = HitOptions { reasoning: Reasoning::Strip, ..HitOptions::default() };
+    let chunk = |top: &str, choice: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"reasoning\":\"hm\"}}{choice}}}]{top}}}\n\n"
+        )
+    };
+    for (top, choice, stays) in [
+        ("", "", false),
+        (r#","usage":null,"obfuscation":"x""#, r#","finish_reason":null"#, false),
+        (r#","citations":["a"]"#, "", true),
+        ("", r#","filter":{"a":1}"#, true),
+        ("", r#","finish_reason":"stop""#, true),
+    ] {
+        let stream = chunk(top, choice) + "data: [DONE]\n\n";
+        let edited = options.apply(AnswerKind::Chat, Transport::Stream, stream.into(), 0).unwrap();
+        assert!(!edited.windows(4).any(|part| part == b"\"hm\""));
+        assert_eq!(edited.starts_with(b"data: {"), stays, "{top} {choice}");
+    }
+}

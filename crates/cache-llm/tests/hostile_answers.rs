@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use cache_dual::DualCache;
 use cache_llm::live::{Live, Recording};
+use cache_llm::sse::SseParser;
 use cache_llm::transcode::{NotTranscodable, to_plain};
 use cache_llm::{
-    AnswerKind, Dollars, EndpointKind, HitOptions, KeyScope, LlmCache, NotStored, Price,
+    AnswerKind, Dollars, EndpointKind, HitOptions, Identity, KeyScope, LlmCache, NotStored, Price,
     PriceTable, Reasoning, ResponsePolicy, Storage, Tenant, Transport, Usage,
 };
 use common::*;
@@ -170,7 +171,7 @@ async fn a_fallback_in_mid_stream_is_not_stored() {
         match recorded.outcome().await {
             Ok(()) => assert!(is_stored),
             Err(reason) => {
-                assert_eq!((reason, is_stored), (NotStored::OtherModel(second.into()), false))
+                assert_eq!((reason, is_stored), (NotStored::OtherModel(second.into()), false));
             }
         }
     }
@@ -216,4 +217,16 @@ fn held_text_is_given_out_at_the_end() {
         let edited = std::str::from_utf8(&edited).unwrap();
         assert!(edited.contains(r#""content":"<thin""#), "{edited}");
     }
+}
+
+/// A byte order mark begins a stream, and no event within it: what no client sees is not shown by an edit.
+#[test]
+fn marks_within_a_stream_are_no_marks() {
+    let options = HitOptions { identity: Identity::Fresh, ..HitOptions::default() };
+    let stream =
+        "\u{feff}data: {\"id\":\"a-1\"}\n\n\u{feff}data: {\"id\":\"b-1\"}\n\ndata: [DONE]\n\n";
+    let edited = options.apply(AnswerKind::Chat, Transport::Stream, stream.into(), 0).unwrap();
+    let mut seen = 0;
+    SseParser::new(1000).push(&edited, |_| seen += 1);
+    assert_eq!(seen, 2, "the first and the end");
 }

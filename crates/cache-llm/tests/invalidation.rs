@@ -2,8 +2,13 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use cache_llm::{CacheMode, EndpointKind, KeyScope, RemoveError, Storage, Tag, Tenant};
+use cache_conformance::{LocalBus, MemoryRemote};
+use cache_core::{CacheKey, ManualClock, Raw};
+use cache_dual::DualCache;
+use cache_llm::{CacheMode, EndpointKind, KeyScope, LlmCache, RemoveError, Storage, Tag, Tenant};
 use common::*;
 
 /// Asks `plans` once and says which of them are stored afterwards.
@@ -131,4 +136,37 @@ async fn plain_calls_under_way_are_fenced() {
     };
     passed(cache.answer(&plan, CacheMode::Use, origin).await.unwrap());
     assert_eq!(hits(&cache, &[plan]).await, [false]);
+}
+
+/// A39: nor are they joined after an invalidation by another instance, or of the cache underneath.
+#[tokio::test]
+async fn nobody_joins_what_others_invalidated() {
+    type Removal = for<'a> fn(&'a Cache, &'a CacheKey) -> futures_util::future::BoxFuture<'a, ()>;
+    let removals: [Removal; 4] = [
+        |cache, _| Box::pin(async { cache.remove_tenant(&Tenant::named("tenant")).await.unwrap() }),
+        |cache, key| Box::pin(async { assert!(!cache.remove(key).await.unwrap()) }),
+        |cache, key| Box::pin(async { assert!(!cache.dual().remove(key).await.unwrap()) }),
+        |cache, _| Box::pin(async { cache.dual().clear().await.unwrap() }),
+    ];
+    for (removal, is_elsewhere) in removals.into_iter().flat_map(|r| [(r, true), (r, false)]) {
+        let (clock, bus) = (Arc::new(ManualClock::default()), LocalBus::new());
+        let remote = Arc::new(MemoryRemote::new(clock.clone()));
+        let instance = |bus: LocalBus| -> Cache {
+            let dual = DualCache::builder().clock(clock.clone()).remote(remote.clone(), Raw);
+            LlmCache::builder(dual.bus(Arc::new(bus)).build().unwrap()).build().unwrap()
+        };
+        let (here, there) = (instance(bus.clone()), instance(bus.peer()));
+        let (calls, plan) = (Calls::default(), stream_plan(&here));
+        let (feed, answer) = fed_stream();
+        let leader = passed(calls.ask(&here, &plan, answer).await);
+        send(&feed, EVENTS[0]).await;
+        assert!(passed(calls.ask(&here, &plan, plain(500, "")).await).collapsed);
+        removal(if is_elsewhere { &there } else { &here }, plan.key()).await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await; // the message arrives
+        }
+        let later = passed(calls.ask(&here, &plan, plain(500, "{}")).await);
+        assert!(!later.collapsed, "a call of its own");
+        drop((leader, feed));
+    }
 }

@@ -178,6 +178,14 @@ fn state_skips() {
     assert_eq!(responses(r#","background":true"#), Err(Bypass::State));
     assert_eq!(responses(r#","store":true"#), Err(Bypass::Stored));
     assert_eq!(responses(r#","conversation":null,"background":false,"store":false"#), Ok(()));
+    let messages = |container: &str| {
+        let body = format!(r#"{{"model":"m","messages":[],"container":{container}}}"#);
+        plan_as(&RequestPolicy::default(), EndpointKind::Messages, &body).map(drop)
+    };
+    assert_eq!(messages(r#""c""#), Err(Bypass::State));
+    assert_eq!(messages(r#"{"id":"c","skills":[]}"#), Err(Bypass::State));
+    assert_eq!(messages(r#"{"id":null,"skills":[]}"#), Ok(()), "a new one");
+    assert_eq!(messages("null"), Ok(()));
 }
 
 /// A15: another tenant has another key.

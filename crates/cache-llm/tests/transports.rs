@@ -367,3 +367,27 @@ async fn replay_options() {
         assert_eq!(json(&one), json(&two));
     }
 }
+
+/// What is padded for its reader is not cut anew, which would take the padding out.
+#[tokio::test]
+async fn padding_is_not_cut_away() {
+    let replay: cache_llm::ReplayOptions =
+        serde_json::from_str(r#"{"chunking": {"characters": 1}}"#).unwrap();
+    let dual = DualCache::builder().build().unwrap();
+    let cache: Cache = LlmCache::builder(dual).replay(replay).build().unwrap();
+    let padded = [
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"abc\"},\"finish_reason\":\"stop\"}],\"obfuscation\":\"xyz\"}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"total_tokens\":1},\"obfuscation\":\"x\"}\n\n",
+        "data: [DONE]\n\n",
+    ];
+    let asked = |obfuscation: bool| {
+        let options = format!(r#"{{"include_usage":true,"include_obfuscation":{obfuscation}}}"#);
+        plan(&cache, &format!(r#","stream":true,"stream_options":{options}"#))
+    };
+    let calls = Calls::default();
+    body(calls.ask(&cache, &asked(true), streamed(&padded)).await).await.unwrap();
+    let again = hit(calls.ask(&cache, &asked(true), streamed(&[])).await);
+    assert_eq!(again.body, padded.concat());
+    let bare = hit(calls.ask(&cache, &asked(false), streamed(&[])).await);
+    assert!(bare.body.windows(13).any(|part| part == br#""content":"b""#), "cut anew");
+}

@@ -177,6 +177,28 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         self.query(key).get_or_fetch_detached(fetch).await
     }
 
+    /// A key for [`Flights`](crate::flight::Flights) of your own: another one after each invalidation that
+    /// may be about `key`, by this instance or by one that told it. So nobody who asks after it joins
+    /// what began before. A key that differs in some bits beyond its first eight bytes can be given for
+    /// the calls of another kind for the same value.
+    ///
+    /// ```
+    /// # use cache_dual::{CacheKey, DualCache};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache: DualCache<String> = DualCache::builder().build()?;
+    /// let key = CacheKey::from_text("k");
+    /// let before = cache.flight_key(&key);
+    /// assert_eq!(cache.flight_key(&key), before);
+    /// cache.remove(&key).await?;
+    /// assert_ne!(cache.flight_key(&key), before);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn flight_key(&self, key: &CacheKey) -> CacheKey {
+        self.inner.flight_key(key)
+    }
+
     /// Stores a value under the key of a `ticket`, in both tiers, unless the key was invalidated or
     /// written since the ticket was taken.
     ///

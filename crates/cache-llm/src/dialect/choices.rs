@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::merge::{Rule, check_indexes, index, merge};
 use super::{NotTranscodable, Streaming, each_event};
 use crate::json::{Json, Object, Writer, get, pieces, set, take};
-use crate::replay::Replay;
-use crate::sse::SseParser;
+use crate::replay::rewrite;
 
 /// What tells the two dialects apart.
 pub(super) struct Shape {
@@ -473,24 +472,9 @@ pub(super) struct Without {
 /// The stream without what its new reader did not ask for. Events that have nothing of it keep
 /// their bytes.
 pub(super) fn strip(stream: &[u8], without: Without) -> Result<Vec<u8>, NotTranscodable> {
-    let mut out = Vec::with_capacity(stream.len());
-    for piece in Replay::new(stream.to_vec().into()) {
-        let mut parser = SseParser::new(piece.len());
-        let mut result = Ok(());
-        let mut seen = false;
-        parser.push(&piece, |event| {
-            seen = true;
-            result = match event {
-                Ok(event) => strip_event(&piece, event.name, event.data, without, &mut out),
-                Err(_) => Err(NotTranscodable::Unexpected),
-            };
-        });
-        result?;
-        if !seen {
-            out.extend_from_slice(&piece); // comments
-        }
-    }
-    Ok(out)
+    rewrite(stream.to_vec().into(), |event, piece, out| {
+        strip_event(piece, event.name, event.data, without, out)
+    })
 }
 
 fn strip_event(

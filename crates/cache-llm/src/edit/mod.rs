@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::NotTranscodable;
 use crate::json::{Json, Object, get, position, set, take};
-use crate::replay::Replay;
+use crate::replay::rewrite;
 use crate::response::{AnswerKind, Transport};
-use crate::sse::SseParser;
 use think::Think;
 
 /// What hits look like: by default as the provider's answers did, byte for byte. Set for a cache, or
@@ -142,28 +141,13 @@ impl Editor {
     }
 
     fn stream(&mut self, recorded: Bytes) -> Result<Vec<u8>, NotTranscodable> {
-        let mut out = Vec::with_capacity(recorded.len());
-        for piece in Replay::new(recorded) {
-            let mut parser = SseParser::new(piece.len());
-            let mut result = Ok(());
-            let mut seen = false;
-            parser.push(&piece, |event| {
-                seen = true;
-                result = match event {
-                    Ok(event) if event.data == b"[DONE]" => {
-                        out.extend_from_slice(&piece);
-                        Ok(())
-                    }
-                    Ok(event) => self.event(event.name, event.data, &mut out),
-                    Err(_) => Err(NotTranscodable::Unexpected),
-                };
-            });
-            result?;
-            if !seen {
-                out.extend_from_slice(&piece); // comments
+        rewrite(recorded, |event, piece, out| {
+            if event.data == b"[DONE]" {
+                out.extend_from_slice(piece);
+                return Ok(());
             }
-        }
-        Ok(out)
+            self.event(event.name, event.data, out)
+        })
     }
 
     fn event(
@@ -406,16 +390,20 @@ fn member<'m, 'a>(members: &'m mut Object<'a>, name: &str) -> Option<&'m mut Jso
     position(members, name).map(|at| &mut members[at].1)
 }
 
-/// Whether a chunk has nothing left that anybody would miss.
+/// Whether a chunk has nothing left that anybody would miss: nothing but what every chunk has.
 fn says_nothing(chunk: &Object<'_>) -> bool {
-    let choices = get(chunk, "choices").and_then(Json::as_array).unwrap_or_default();
-    get(chunk, "usage").is_none_or(Json::is_null)
-        && choices.iter().all(|choice| {
-            let parts = choice.get("delta").and_then(Json::as_object);
-            choice.get_some("finish_reason").is_none()
-                && choice.get("text").is_none_or(Json::is_unset)
-                && parts.is_none_or(<[_]>::is_empty)
-        })
+    chunk.iter().all(|(name, value)| match &**name {
+        "id" | "object" | "created" | "model" | "service_tier" | "system_fingerprint"
+        | "obfuscation" => true,
+        "choices" => value.as_array().unwrap_or_default().iter().all(|choice| {
+            choice.as_object().unwrap_or_default().iter().all(|(name, value)| match &**name {
+                "index" => true,
+                "delta" => value.as_object().is_none_or(<[_]>::is_empty),
+                _ => value.is_unset(),
+            })
+        }),
+        _ => value.is_null(),
+    })
 }
 
 /// Filters a text of a stream, which may come in parts; whether that changed it.

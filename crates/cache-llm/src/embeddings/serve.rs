@@ -76,6 +76,8 @@ struct Course<'a, H> {
     plan: &'a Plan,
     batch: &'a Batch,
     keys: Vec<CacheKey>,
+    /// What the calls for it are known by.
+    flights: Vec<CacheKey>,
     known: Vec<Option<Known>>,
     tickets: Vec<Option<Ticket>>,
     /// Whether what is stored does not do, so that it is not looked for again.
@@ -116,6 +118,7 @@ where
         O: Origin<Head = H, Error = E>,
     {
         let mut course = Course::new(plan, batch, mode);
+        course.flights = course.keys.iter().map(|key| self.dual.flight_key(key)).collect();
         let reply = self.fresh_items(&mut course, mode, origin).await;
         // A failure gives way to stale items, if they are all there.
         if mode == CacheMode::Use
@@ -223,7 +226,7 @@ where
                 led.push((which, Seat::alone()));
                 continue;
             }
-            match self.items.join(course.keys[which]) {
+            match self.items.join(course.flights[which]) {
                 Role::Follower(follower) => others.push((which, follower)),
                 Role::Leader(seat) => {
                     // The flight before ours may have landed since our lookup.
@@ -488,6 +491,7 @@ impl<'a, H> Course<'a, H> {
             plan,
             batch,
             keys: batch.keys().collect(),
+            flights: Vec::new(),
             known: (0..count).map(|_| None).collect(),
             tickets: (0..count).map(|_| None).collect(),
             replaced: vec![is_refresh; count],

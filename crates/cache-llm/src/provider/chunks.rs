@@ -92,3 +92,23 @@ fn broken<E: Error + Send + Sync + 'static>(error: cache_core::BoxError) -> Cach
         Err(error) => CachedError::Stream(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chunk that keeps its JSON as it came is one line all the same.
+    #[test]
+    fn line_ends_end_no_event() {
+        let json = "{\n \"type\":\r\n \"x\",\"a\":1\r}";
+        let mut seen = Vec::new();
+        SseParser::new(100).push(&event(json), |event| {
+            let event = event.expect("a small one");
+            seen.push((event.name.to_vec(), event.data.to_vec()));
+        });
+        let [(name, data)] = &seen[..] else { panic!("{seen:?}") };
+        assert_eq!(name, b"x");
+        let value = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).expect("JSON");
+        assert_eq!(value(data), value(json.as_bytes()));
+    }
+}

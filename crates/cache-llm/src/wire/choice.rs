@@ -21,13 +21,21 @@ pub(crate) struct Choices {
 #[derive(Debug, Default)]
 struct Gathered {
     failed: bool,
-    finish_reason: Option<Box<str>>,
-    /// It ended for two reasons.
-    contradicts: bool,
+    end: End,
     says_something: bool,
     refuses: bool,
     calls: BTreeMap<u64, Call>,
     function_call: Option<Call>,
+}
+
+/// Why a choice ended.
+#[derive(Debug, Default)]
+enum End {
+    #[default]
+    None,
+    For(Box<str>),
+    /// For reasons that differ.
+    ForMany,
 }
 
 #[derive(Debug, Default)]
@@ -104,8 +112,11 @@ impl Gathered {
             && !reason.0.is_empty()
         {
             let reason = cut(&reason.0);
-            self.contradicts |= self.finish_reason.as_ref().is_some_and(|known| *known != reason);
-            self.finish_reason = Some(reason);
+            self.end = match std::mem::take(&mut self.end) {
+                End::None => End::For(reason),
+                End::For(known) if known == reason => End::For(known),
+                _ => End::ForMany,
+            };
         }
     }
 
@@ -125,15 +136,16 @@ impl Gathered {
     }
 
     fn verdict(&self, policy: &ResponsePolicy, asked: &Asked) -> Result<(), NotStored> {
-        match self.finish_reason.as_deref() {
-            None => return Err(NotStored::Unfinished),
-            Some("length") if asked.token_limit || policy.stores_truncated() => {}
-            Some("length") => return Err(NotStored::Truncated),
-            Some(reason) if policy.accepts(reason) => {}
-            Some(reason) => return Err(NotStored::FinishReason(reason.into())),
-        }
-        if self.contradicts {
-            return Err(NotStored::Unexpected);
+        let reason = match &self.end {
+            End::None => return Err(NotStored::Unfinished),
+            End::For(reason) => &**reason,
+            End::ForMany => return Err(NotStored::Unexpected),
+        };
+        match reason {
+            "length" if asked.token_limit || policy.stores_truncated() => {}
+            "length" => return Err(NotStored::Truncated),
+            reason if policy.accepts(reason) => {}
+            reason => return Err(NotStored::FinishReason(reason.into())),
         }
         if self.refuses && !policy.stores_refusals() {
             return Err(NotStored::Refusal);
