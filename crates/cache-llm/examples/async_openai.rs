@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use async_openai::types::chat::{
     ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
@@ -18,6 +19,7 @@ use cache_llm::{DualCache, EndpointKind, KeyScope, ProviderCache, Tenant, cached
 /// In place of `client.chat().create(request).await`.
 async fn ask(request: &CreateChatCompletionRequest) -> io::Result<CreateChatCompletionResponse> {
     println!("  (the provider is asked for {})", request.model);
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let answer = r#"{
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1760000000, "model": "gpt-4o",
         "choices": [{"index": 0, "finish_reason": "stop",

@@ -253,7 +253,9 @@ impl Shared {
         let drained = pin!(self.drained.notified());
         match deserted_until {
             None => drained.await,
-            Some(until) => drop(select(drained, pin!(sleep_until(until))).await),
+            Some(until) => {
+                select(drained, pin!(sleep_until(until))).await;
+            }
         }
     }
 
