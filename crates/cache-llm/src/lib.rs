@@ -53,7 +53,7 @@
 //!   served as numbers or base64; only what is missing is asked for ([`EmbeddingOptions`]).
 //! * **One call for concurrent identical requests.** Later ones join a stream in flight, get at
 //!   once what has passed, and share the rest. Who leaves does not end it for the others; when the
-//!   last one leaves, the call ends.
+//!   last one leaves, the call ends, or is read on to be stored ([`ResponsePolicy::linger`]).
 //! * **Nothing waits for the cache.** Events are passed on as they come; storing delays no byte.
 //! * **Bounded.** At most [`ResponsePolicy::max_answer`] bytes and one chunk are held of an answer
 //!   under way, whatever its size and however slow its readers.

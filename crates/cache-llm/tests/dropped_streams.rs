@@ -248,7 +248,7 @@ async fn play(parts: &[Part], linger: bool, last_comes_first: bool) -> usize {
     let linger = if linger { Duration::from_secs(60) } else { Duration::ZERO };
     let cache = cache_with(ResponsePolicy::default().linger(linger));
     let provider = Provider::default();
-    let is_mixed = parts.iter().any(|part| part.kind != parts[0].kind);
+    let is_mixed = is_mixed(parts);
     let mut callers: Vec<Option<Caller>> = parts.iter().map(|_| None).collect();
     // Departures after which a call has to be made again; and what was taken of the stream by then.
     let (mut losses, mut ended) = (0, Vec::new());
@@ -335,9 +335,22 @@ async fn play(parts: &[Part], linger: bool, last_comes_first: bool) -> usize {
         }
     }
 
-    // What was whole is stored, and nothing else.
+    assert_stored(parts, &cache, &provider, has_answered, &scene).await;
+    round
+}
+
+/// What was whole is stored, once, and nothing else; and who asks later is answered.
+async fn assert_stored(
+    parts: &[Part],
+    cache: &Cache,
+    provider: &Provider,
+    has_answered: bool,
+    scene: &str,
+) {
+    let calls = provider.calls();
+    let is_mixed = is_mixed(parts);
     let wholes = calls.iter().filter(|call| call.is_whole()).count();
-    let key = *parts[0].kind.plan(&cache).key();
+    let key = *parts[0].kind.plan(cache).key();
     let is_stored = cache.dual().peek(&key).is_some();
     assert_eq!(is_stored, wholes > 0, "{scene}");
     assert!(is_stored || !has_answered, "{scene}");
@@ -349,7 +362,7 @@ async fn play(parts: &[Part], linger: bool, last_comes_first: bool) -> usize {
         assert_eq!(writes, u64::from(is_stored), "{scene}");
     }
     let later = Part { kind: parts[0].kind, joins: 0, leaves: None };
-    let mut later = Caller::join(later, &cache, &provider);
+    let mut later = Caller::join(later, cache, provider);
     while !later.asking.is_over() {
         later.asking.step();
         provider.ticks.tick();
@@ -357,7 +370,10 @@ async fn play(parts: &[Part], linger: bool, last_comes_first: bool) -> usize {
     }
     assert!(says_hello(later.part.kind, &later.asking.output().unwrap()), "{scene}");
     assert_eq!(provider.calls().len(), calls.len() + usize::from(!is_stored), "{scene}");
-    round
+}
+
+fn is_mixed(parts: &[Part]) -> bool {
+    parts.iter().any(|part| part.kind != parts[0].kind)
 }
 
 /// How many rounds one caller alone needs.
@@ -520,7 +536,7 @@ async fn streams_that_are_read_on_are_stored() {
 async fn streams_that_are_read_on_can_be_joined() {
     let Silent { cache, calls, plan, feed, storage } = left(lingering()).await;
     for _ in 0..3 {
-        tokio::time::sleep(LINGER - Duration::from_secs(1)).await;
+        tokio::time::sleep(LINGER * 9 / 10).await;
         let joined = passed(calls.ask(&cache, &plan, streamed(&[])).await);
         assert!(joined.collapsed);
         tokio::time::sleep(2 * LINGER).await;

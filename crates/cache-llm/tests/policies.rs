@@ -262,10 +262,12 @@ fn policies_from_configuration() {
     assert_eq!(policy, expected);
     let again = serde_json::to_string(&policy).unwrap();
     assert_eq!(serde_json::from_str::<RequestPolicy>(&again).unwrap(), policy);
-    let text = r#"{"max_answer":1000,"also_accept":["eos"],"store_refusals":true,"min_cost":0.01}"#;
+    let text = r#"{"max_answer":1000,"also_accept":["eos"],"store_refusals":true,"min_cost":0.01,
+        "linger":"90s"}"#;
     let policy: ResponsePolicy = serde_json::from_str(text).unwrap();
     let expected = ResponsePolicy::default().max_answer(1000).also_accept("eos");
-    assert_eq!(policy, expected.store_refusals(true).min_cost(0.01));
+    let expected = expected.store_refusals(true).min_cost(0.01);
+    assert_eq!(policy, expected.linger(Duration::from_secs(90)));
     let again = serde_json::to_string(&policy).unwrap();
     assert_eq!(serde_json::from_str::<ResponsePolicy>(&again).unwrap(), policy);
     for unknown in [r#"{"ttl":"1h"}"#, r#"{"kind_ttl":{"chats":"1h"}}"#, r#"{"chat_ttl":60}"#] {

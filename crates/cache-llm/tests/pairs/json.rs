@@ -1,7 +1,7 @@
 //! JSON as it is written, and what it means: written here once more, so that the crate is not judged by
 //! itself.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use fastrand::Rng;
 
@@ -20,8 +20,8 @@ pub(crate) fn text(text: impl Into<String>) -> Json {
     Json::Text(text.into())
 }
 
-pub(crate) fn number(number: impl ToString) -> Json {
-    Json::Number(number.to_string())
+pub(crate) fn number(number: impl Display) -> Json {
+    Json::Number(format!("{number}"))
 }
 
 pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {

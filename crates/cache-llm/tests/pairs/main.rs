@@ -121,13 +121,10 @@ struct Served {
 
 /// Asks as a gateway does: by the cache if it takes the request, else the provider.
 async fn ask(cache: &Cache, question: &Question, scope: &Scope, text: &str) -> Served {
-    match cache.prepare(question.kind, text.as_bytes(), &scope.key_scope()) {
-        Ok(plan) => answer(cache, &plan, question).await,
-        Err(_) => {
-            let body = question.answer().into();
-            Served { body, is_hit: false, is_stored: false }
-        }
-    }
+    let Ok(plan) = cache.prepare(question.kind, text.as_bytes(), &scope.key_scope()) else {
+        return Served { body: question.answer().into(), is_hit: false, is_stored: false };
+    };
+    answer(cache, &plan, question).await
 }
 
 async fn answer(cache: &Cache, plan: &Plan, question: &Question) -> Served {
@@ -274,15 +271,15 @@ async fn pair(cache: &Cache, seed: u64, counts: &Counts) {
 #[test]
 fn pairs_with_one_difference_never_share() {
     let pairs = std::env::var("CACHE_LLM_PAIRS").map_or(10_000, |n| n.parse().expect("a number"));
-    let cache = Cache::builder(DualCache::builder().build().expect("the defaults are good"))
-        .build()
-        .expect("the defaults are good");
     let counts = Arc::new(Counts::default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (cache, counts) = (cache.clone(), Arc::clone(&counts));
+            let counts = Arc::clone(&counts);
             scope.spawn(move || {
+                // Its own, so that nobody else's answers push out what its next request is to find.
+                let dual = DualCache::builder().build().expect("the defaults are good");
+                let cache = Cache::builder(dual).build().expect("the defaults are good");
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_time()
                     .build()
