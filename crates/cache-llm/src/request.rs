@@ -28,7 +28,7 @@ use crate::tags;
 /// | jitter | none beyond the cache's own | [`jitter`](Self::jitter) |
 /// | grace | the cache's own | [`grace`](Self::grace) |
 /// | `"store": true` | skips the cache | (the provider is asked to keep the answer: it must see it) |
-/// | `conversation`, `"background": true` of responses, `container` with an id of messages | skip the cache | (the provider keeps what the answer depends on) |
+/// | `conversation`, `"background": true`, a `prompt` without `version` of responses, `container` with an id of messages | skip the cache | (the provider keeps what the answer depends on) |
 ///
 /// An exact match returns what was answered to the very same request, so by default any
 /// temperature will do.
@@ -440,12 +440,15 @@ fn member<'r>(request: &'r Request<'_>, name: &str) -> Option<Value<'r>> {
 }
 
 /// Whether an answer depends on, or is to change, what the provider keeps and may change later: a
-/// conversation, an answer to be asked for later, the files of a container.
+/// conversation, an answer to be asked for later, a prompt in whatever version is the newest, the files of a
+/// container.
 fn has_state(request: &Request<'_>, kind: AnswerKind) -> bool {
     match kind {
         AnswerKind::Responses => {
             member(request, "conversation").is_some()
                 || member(request, "background").and_then(Value::as_bool) == Some(true)
+                || member(request, "prompt")
+                    .is_some_and(|prompt| prompt.get("version").is_none_or(Value::is_null))
         }
         // By its id, or as an object, which is a new one unless it has an id.
         AnswerKind::Messages => member(request, "container").is_some_and(|container| {

@@ -30,16 +30,18 @@ pub(crate) fn of(asking: &Tenant, asked: &str) -> Vec<Tag> {
     let of_tenant = if name.len() > LONGEST {
         tenant(asking)
     } else {
-        let same = |known: &Tenant| known == asking;
         let new = || (asking.clone(), tenant(asking));
-        TENANTS.with_borrow_mut(|memory| recalled(&mut memory[place(name)], same, new))
+        TENANTS.with_borrow_mut(|memory| {
+            recalled(&mut memory[place(name)], |known| known == asking, new)
+        })
     };
     let of_model = if asked.len() > LONGEST {
         model(asked)
     } else {
-        let same = |known: &Box<str>| **known == *asked;
         let new = || (asked.into(), model(asked));
-        MODELS.with_borrow_mut(|memory| recalled(&mut memory[place(asked)], same, new))
+        MODELS.with_borrow_mut(|memory| {
+            recalled(&mut memory[place(asked)], |known| **known == *asked, new)
+        })
     };
     vec![of_tenant, of_model]
 }

@@ -176,6 +176,9 @@ fn state_skips() {
     };
     assert_eq!(responses(r#","conversation":"c""#), Err(Bypass::State));
     assert_eq!(responses(r#","background":true"#), Err(Bypass::State));
+    assert_eq!(responses(r#","prompt":{"id":"p"}"#), Err(Bypass::State), "the newest version");
+    assert_eq!(responses(r#","prompt":{"id":"p","version":null}"#), Err(Bypass::State));
+    assert_eq!(responses(r#","prompt":{"id":"p","version":"2"}"#), Ok(()));
     assert_eq!(responses(r#","store":true"#), Err(Bypass::Stored));
     assert_eq!(responses(r#","conversation":null,"background":false,"store":false"#), Ok(()));
     let messages = |container: &str| {
