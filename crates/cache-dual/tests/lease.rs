@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cache_dual::{
-    DetachedOptions, DualOptions, FetchError, Fetched, InsertOptions, LeaseOptions, Source,
-    WriteMode,
+    DetachedOptions, DualOptions, FetchError, InsertOptions, LeaseOptions, Source, WriteMode,
 };
 use common::{Process, Refused, World, bytes, key};
 

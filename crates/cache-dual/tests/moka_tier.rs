@@ -141,8 +141,8 @@ fn tier() -> LocalHarness<MokaTier<Bytes>> {
     LocalHarness::with_clock(MokaTier::new(MOST, clock.clone()), Bound::Weight(MOST), clock)
 }
 
-local_tier_suite!(moka, tier());
-local_weight_suite!(moka_and_the_too_heavy, tier());
+local_tier_suite!(over_moka, tier());
+local_weight_suite!(over_moka_and_the_too_heavy, tier());
 
 /// What is tested is what the page says.
 #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cache_core::{CacheKey, Inserted, LocalTier};
 
-use crate::LocalHarness;
 use crate::cases::fresh_key;
+use crate::{Bound, LocalHarness};
 
 /// A condition that holds lets an insert through.
 pub fn a_condition_that_holds_stores<T: LocalTier<Bytes>>(harness: &LocalHarness<T>) {
@@ -27,7 +27,10 @@ pub fn a_declined_insert_changes_nothing<T: LocalTier<Bytes>>(harness: &LocalHar
     let mut expired = refused.clone();
     expired.expires_at = harness.now();
     expired.fresh_until = harness.now();
-    let heavy = refused.clone().with_weight(u64::MAX);
+    let heavy = match harness.bound() {
+        Bound::Weight(most) => refused.clone().with_weight(most + 1),
+        Bound::Entries(_) => refused.clone().with_weight(1 << 40),
+    };
     for entry in [refused, expired, heavy] {
         assert_eq!(tier.insert_if(key, entry.clone(), || false), Inserted::Declined);
         assert_eq!(tier.insert_if(empty, entry, || false), Inserted::Declined);
