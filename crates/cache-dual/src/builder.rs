@@ -111,7 +111,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     /// confirmed by the remote tier before it serves it again; for as long as that does not answer,
     /// unconfirmed ones are served, and counted. Without a remote tier memory is cleared instead.
     ///
-    /// The bus is listened to from the first use of the cache on, on the runtime of that call. Without a
+    /// The bus is listened to from the first use of the cache on, on the runtime of that call. What memory
+    /// holds when that begins, such as entries that it was warmed with, is confirmed once more. Without a
     /// remote tier, what was being fetched by then is handed out but not stored.
     pub fn bus(mut self, bus: Arc<dyn InvalidationBus>) -> Self {
         self.bus = Some(bus);

@@ -129,8 +129,8 @@ pub use strategy::Strategy;
 
 pub use cache_core::{
     BoxError, BuildKeyHasher, CacheKey, CacheStats, Clock, Codec, CodecId, Entry, Error, Evictions,
-    Inserted, InvalidationBus, LocalStats, LocalTier, ManualClock, RemoteStats, RemoteTier,
-    SystemClock, Tag, Timestamp,
+    Inserted, Invalidation, InvalidationBus, InvalidationStream, Lifetime, LocalStats, LocalTier,
+    ManualClock, RemoteStats, RemoteTier, SystemClock, Tag, TagStamp, Tags, Timestamp,
 };
 pub use cache_memory::{self as memory, LocalCache};
 #[cfg(feature = "redis")]

@@ -47,7 +47,8 @@ pub struct DualOptions {
     /// How long values are fresh that say nothing else. Default: 1 hour.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::ttl"))]
     pub ttl: Duration,
-    /// How long a value is kept beyond that, stale, in case the origin fails or is slow. Default: 0.
+    /// How long a value is kept beyond that, stale, in case the origin fails, or is slow and there is a
+    /// [`soft_timeout`](crate::DetachedOptions::soft_timeout) or a `hard_timeout`. Default: 0.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::grace"))]
     pub grace: Duration,
     /// Up to which share of its time to live is taken off a value at random, so that what was stored
@@ -55,7 +56,8 @@ pub struct DualOptions {
     #[cfg_attr(feature = "serde", serde(with = "crate::members::jitter"))]
     pub jitter: f64,
     /// How long memory answers before the remote tier is asked again, whatever a value has left: the
-    /// bound on how long another instance's removal can go unnoticed without a bus. Default: none.
+    /// bound on how long another instance's removal can go unnoticed without a bus. Memory keeps nothing
+    /// beyond it, so from then on a stale value (see `grace`) is the remote tier's. Default: none.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::memory_ttl"))]
     pub memory_ttl: Option<Duration>,
     /// How long a caller waits for the origin at all. Default: none.
@@ -66,14 +68,18 @@ pub struct DualOptions {
     #[cfg_attr(feature = "serde", serde(with = "crate::members::stale_retry"))]
     pub stale_retry: Duration,
     /// How long a failed fetch answers for its key, in this process, where there is no stale value.
-    /// Default: none, i.e. errors are not kept.
+    /// Not of [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: none, i.e. errors are
+    /// not kept.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::negative_ttl"))]
     pub negative_ttl: Option<Duration>,
     /// How long a call to the remote tier may take before it is given up. Default: 100 ms.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::remote_deadline"))]
     pub remote_deadline: Duration,
     /// How long a fetch waits for the remote tier's answer before it is begun alongside; the first
-    /// value is taken. Default: none, i.e. for as long as `remote_deadline`.
+    /// value is taken. A value that is fetched before the remote tier has told this process the stamps of
+    /// the namespace and its tags, as the first ones may be, stays in memory only. Not of
+    /// [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: none, i.e. for as long as
+    /// `remote_deadline`.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::hedge_after"))]
     pub hedge_after: Option<Duration>,
     /// When a failing remote tier is left alone.
@@ -87,7 +93,8 @@ pub struct DualOptions {
     /// Whether callers wait for writes to the remote tier. Default: they do.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::writes"))]
     pub writes: WriteMode,
-    /// One fetch a key among all processes that share the remote tier. Default: each its own.
+    /// One fetch a key among all processes that share the remote tier. Not of
+    /// [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: each its own.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::lease"))]
     pub lease: Option<LeaseOptions>,
     /// How long what is known of a tag is believed before the remote tier is asked again: without a
