@@ -72,7 +72,7 @@ impl<T: LocalTier<Bytes>> LocalHarness<T> {
 
     /// Now, by the tier's clock.
     pub fn now(&self) -> Timestamp {
-        self.clock.as_ref().map_or_else(|| SystemClock.now(), |clock| clock.now())
+        self.clock.as_ref().map_or_else(|| SystemClock.now(), Clock::now)
     }
 
     /// Lets `time` pass.

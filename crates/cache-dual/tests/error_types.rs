@@ -89,6 +89,7 @@ async fn anyhow_errors_are_shared_with_their_causes() {
 #[tokio::test]
 async fn question_marks_work_inside_and_outside() {
     async fn provider(up: bool) -> Result<String, Refused> {
+        tokio::task::yield_now().await;
         if up { Ok("answer".to_owned()) } else { Err(REFUSED) }
     }
     async fn with_anyhow(cache: &DualCache<String>, up: bool) -> anyhow::Result<Outcome<String>> {

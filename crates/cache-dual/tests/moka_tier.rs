@@ -115,6 +115,7 @@ impl<V: Clone + Send + Sync + 'static> LocalTier<V> for MokaTier<V> {
     }
 
     fn weight(&self) -> u64 {
+        self.cache.run_pending_tasks();
         self.cache.weighted_size()
     }
 

@@ -61,15 +61,15 @@ fn begun_within_a_condition<T: LocalTier<Bytes>>(
     let tier = harness.tier();
     std::thread::scope(|threads| {
         // In here, so that neither side waits for one that has panicked.
-        let (begin, begun) = mpsc::channel();
-        let (end, ended) = mpsc::channel();
+        let (start, begun) = mpsc::channel();
+        let (finish, ended) = mpsc::channel();
         threads.spawn(move || {
             begun.recv().expect("the condition is asked");
             invalidate(tier);
-            let _ = end.send(()); // nobody listens if it had to wait, as it should
+            let _ = finish.send(()); // nobody listens if it had to wait, as it should
         });
         let stored = tier.insert_if(*key, harness.lasting("v"), move || {
-            begin.send(()).expect("the other thread is there");
+            start.send(()).expect("the other thread is there");
             // Time enough for whoever does not wait.
             let _ = ended.recv_timeout(Duration::from_millis(50));
             true
