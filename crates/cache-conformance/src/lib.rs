@@ -1,9 +1,9 @@
-//! The contracts of [`RemoteTier`] and [`InvalidationBus`] as test suites that any implementation can
-//! run.
+//! The contracts of [`RemoteTier`], [`LocalTier`] and [`InvalidationBus`] as test suites that any
+//! implementation can run.
 //!
-//! Every sentence of a contract is one public async function in [`cases`], and asserts through
-//! the trait alone. [`remote_tier_suite!`] makes a test of each, and [`bus_suite!`] of those that are
-//! about buses:
+//! Every sentence of a contract is one public function in [`cases`], and asserts through the trait
+//! alone. [`remote_tier_suite!`] makes a test of each, [`local_tier_suite!`] of those that are about tiers
+//! in memory, and [`bus_suite!`] of those about buses:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -31,6 +31,7 @@
 //! in-process [`InvalidationBus`]; and [`BusWitness`], which finds what a stream left out in silence.
 //!
 //! [`InvalidationBus`]: cache_core::InvalidationBus
+//! [`LocalTier`]: cache_core::LocalTier
 //! [`RemoteTier`]: cache_core::RemoteTier
 
 pub mod cases;
@@ -39,6 +40,7 @@ mod bus;
 mod bus_harness;
 mod faulty;
 mod harness;
+mod local_harness;
 mod memory;
 mod suite;
 
@@ -46,6 +48,7 @@ pub use bus::LocalBus;
 pub use bus_harness::{BusHarness, BusWitness};
 pub use faulty::{Fault, FaultPlan, FaultyTier};
 pub use harness::{Harness, IntoHarness};
+pub use local_harness::{Bound, LocalHarness};
 pub use memory::MemoryRemote;
 #[doc(hidden)]
 pub use suite::run;

@@ -73,6 +73,55 @@ macro_rules! foreign_bytes_suite {
     };
 }
 
+/// Makes a test of every case that each [`LocalTier`](cache_core::LocalTier) must pass.
+///
+/// `local_tier_suite!(name, expression)` is a module called `name` with one `#[test]` a case. The
+/// expression is evaluated for each, to a [`LocalHarness`](crate::LocalHarness) around an empty tier.
+#[macro_export]
+macro_rules! local_tier_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__local_cases!(
+            $name,
+            $make,
+            [
+                reads::absent_is_a_miss,
+                reads::what_was_inserted_is_got,
+                reads::looking_is_getting,
+                reads::the_last_insert_wins,
+                reads::entries_are_whole,
+                time::expired_is_absent,
+                time::lives_below_a_second_are_kept,
+                time::stale_is_not_expired,
+                time::a_fill_keeps_what_is_left,
+                time::inserting_the_expired_removes,
+                conditions::a_condition_that_holds_stores,
+                conditions::a_declined_insert_changes_nothing,
+                conditions::a_removal_waits_for_the_insert,
+                conditions::a_clear_waits_for_the_insert,
+                conditions::fenced_writers_lose_to_removals,
+                conditions::fenced_writers_lose_to_clears,
+                removal::removing_says_what_was_there,
+                removal::removal_is_up_to_the_predicate,
+                removal::a_replacement_is_spared,
+                removal::predicates_lock_nothing,
+                removal::clearing_leaves_nothing,
+                bounds::what_is_held_is_counted,
+                bounds::statistics_tell_what_is_held,
+                bounds::the_bound_holds,
+            ]
+        );
+    };
+}
+
+/// Makes a test of every case about tiers in memory that are bounded in weight. As [`local_tier_suite!`]
+/// otherwise.
+#[macro_export]
+macro_rules! local_weight_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__local_cases!($name, $make, [bounds::the_too_heavy_is_refused]);
+    };
+}
+
 /// Makes a test of every case that each [`InvalidationBus`](cache_core::InvalidationBus) must pass.
 ///
 /// As [`remote_tier_suite!`], for a [`BusHarness`](crate::BusHarness):
@@ -131,6 +180,24 @@ macro_rules! __cases {
                         || $make,
                         async |harness| $crate::cases::$module::$case(&harness).await,
                     );
+                }
+            )+
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __local_cases {
+    ($name:ident, $make:expr, [$($module:ident::$case:ident),+ $(,)?]) => {
+        mod $name {
+            #[allow(unused_imports, reason = "what the expression names")]
+            use super::*;
+
+            $(
+                #[test]
+                fn $case() {
+                    $crate::cases::local::$module::$case(&$make);
                 }
             )+
         }

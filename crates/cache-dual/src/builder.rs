@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use cache_core::{Clock, Codec, InvalidationBus, LocalTier, RemoteTier, SystemClock};
 use cache_memory::LocalCache;
@@ -21,7 +20,7 @@ use crate::order::WriteOrder;
 use crate::pauses::Pauses;
 use crate::peers::Peers;
 use crate::queue::Queue;
-use crate::remote::{BreakerOptions, Remote};
+use crate::remote::Remote;
 use crate::repairs::Repairs;
 use crate::room::Room;
 use crate::stamps::Stamps;
@@ -31,6 +30,10 @@ use crate::strategy::Strategy;
 pub(crate) type Weigher<V> = Box<dyn Fn(&V) -> u64 + Send + Sync>;
 
 /// What a [`DualCache`] is built of. Made by [`DualCache::builder`].
+///
+/// Whatever is data stands in [`DualOptions`], whether it comes [from configuration](Self::options) or
+/// is [set in code](Self::tune); the builder's other methods take the parts: tiers, bus, clock,
+/// weigher, listener.
 #[must_use = "nothing is built until `build` is called"]
 pub struct DualBuilder<V, L = LocalCache<V>> {
     memory: Memory<L>,
@@ -108,25 +111,26 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     /// confirmed by the remote tier before it serves it again; for as long as that does not answer,
     /// unconfirmed ones are served, and counted. Without a remote tier memory is cleared instead.
     ///
-    /// The bus is listened to from the first use of the cache on, on the runtime of that call. Without a
+    /// The bus is listened to from the first use of the cache on, on the runtime of that call. What memory
+    /// holds when that begins, such as entries that it was warmed with, is confirmed once more. Without a
     /// remote tier, what was being fetched by then is handed out but not stored.
     pub fn bus(mut self, bus: Arc<dyn InvalidationBus>) -> Self {
         self.bus = Some(bus);
         self
     }
 
-    /// All options that are data. Replaces what was set before.
+    /// All options that are data, as read from configuration; [`tune`](Self::tune) changes some of them.
+    /// Replaces what was set before.
     pub fn options(mut self, options: DualOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Changes some of the options that are data.
+    /// Changes some of the options that are data: see [`DualOptions`] for what there is.
     ///
     /// ```
     /// use cache_dual::DualCache;
-    /// use std::time::Duration;
-    ///
+    ///     ///
     /// let cache: DualCache<String> =
     ///     DualCache::builder().tune(|options| options.grace = Duration::from_secs(60)).build()?;
     /// # Ok::<(), cache_dual::BuildError>(())
@@ -134,21 +138,6 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     pub fn tune(mut self, change: impl FnOnce(&mut DualOptions)) -> Self {
         change(&mut self.options);
         self
-    }
-
-    /// How long values are good that say nothing else. Default: 1 hour.
-    pub fn default_ttl(self, ttl: Duration) -> Self {
-        self.tune(|options| options.ttl = ttl)
-    }
-
-    /// How long a call to the remote tier may take before it is given up. Default: 100 ms.
-    pub fn remote_deadline(self, deadline: Duration) -> Self {
-        self.tune(|options| options.remote_deadline = deadline)
-    }
-
-    /// When a failing remote tier is left alone. Default: see [`BreakerOptions`].
-    pub fn breaker(self, breaker: BreakerOptions) -> Self {
-        self.tune(|options| options.breaker = breaker)
     }
 
     /// What a value weighs in bytes, for a memory tier that is bounded in weight. Default: 0, to

@@ -1,15 +1,14 @@
 //! Fetches in tasks of their own: they go on when their callers leave, so a stale value can be served
 //! while they do.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::{CacheKey, Entry, LocalTier, Tag};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::FetchError;
+use crate::error::{FetchError, OriginError};
 use crate::fetch::{Landing, Terms, within};
 use crate::flight::{Follower, Heard, Role, Seat};
 use crate::inner::Inner;
@@ -25,19 +24,19 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     ) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Fetched<V>, E>> + Send + 'static,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<Fetched<V>, OriginError<E>>> + Send + 'static,
+        E: Send + Sync + 'static,
     {
         if !self.caches() {
             return self.pass(fetch).await;
         }
         let near = self.near(key);
         if let Near::Fresh(entry) = near {
-            if self.is_due(key, &entry)
+            if self.is_due(key, &entry, terms.eager)
                 && let Role::Leader(seat) = self.flights_of(terms.ask).join(*key)
                 // The flight before may have landed meanwhile.
                 && let (Near::Fresh(entry), epoch) = self.sight(key)
-                && self.is_due(key, &entry)
+                && self.is_due(key, &entry, terms.eager)
             {
                 self.counters.refreshes.add_one();
                 self.begin(key, seat, (Near::Due(entry), epoch), terms, fetch);
@@ -64,6 +63,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
             return result;
         }
         let until = terms.hard.map(|limit| (limit, Instant::now() + limit));
+        let soft = terms.soft.map(|limit| Instant::now() + limit);
         let mut fetch = Some(fetch);
         loop {
             let (follower, is_own) = match self.flights_of(terms.ask).join(*key) {
@@ -76,6 +76,16 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                     (follower, true)
                 }
             };
+            // Another's flight may know of no soft timeout, or of a longer one.
+            if !is_own
+                && let Some(soft) = soft.filter(|soft| until.is_none_or(|(_, hard)| *soft < hard))
+                && timeout_at(soft, follower.news()).await.is_err()
+                && let Near::Stale(entry) = self.near(key)
+            {
+                self.count_hit(key, Source::L1);
+                let stale = Outcome::new(entry, Source::L1, Freshness::Stale);
+                return Ok(self.serve_stale(key, stale));
+            }
             if let Some(result) = self.wait(key, until, &follower, is_own).await {
                 return result;
             }
@@ -92,7 +102,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         is_own: bool,
     ) -> Option<Result<Outcome<V>, FetchError<E>>>
     where
-        E: StdError + Send + Sync + 'static,
+        E: Send + Sync + 'static,
     {
         match within(until, follower.news()).await {
             // The task has counted what it did for its own caller.
@@ -110,7 +120,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     /// What the caller's own task brought.
     fn taken<E>(landing: &Landing<V>) -> Option<Result<Outcome<V>, FetchError<E>>>
     where
-        E: StdError + Send + Sync + 'static,
+        E: Send + Sync + 'static,
     {
         Some(match landing {
             Landing::Value(outcome, _) => {
@@ -120,9 +130,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
                 };
                 Ok(Outcome { source, ..outcome.clone() })
             }
-            Landing::Failed(error) => {
-                Err(FetchError::Origin(Arc::clone(error).downcast::<E>().ok()?))
-            }
+            Landing::Failed(error) => Err(FetchError::Origin(OriginError::of(Arc::clone(error))?)),
             Landing::TimedOut(limit) => Err(FetchError::TimedOut { limit: *limit }),
             Landing::Shed => Err(FetchError::Shed),
         })
@@ -138,23 +146,23 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         fetch: F,
     ) where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Fetched<V>, E>> + Send + 'static,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<Fetched<V>, OriginError<E>>> + Send + 'static,
+        E: Send + Sync + 'static,
     {
         let (inner, key) = (Arc::clone(self), *key);
         let tags: Vec<Tag> = terms.ask.tags.to_vec();
         let Terms { ask: Ask { remote_deadline, .. }, soft, hedge, .. } = terms;
         tokio::spawn(async move {
             let ask = Ask { tags: &tags, remote_deadline };
-            let terms = Terms { ask, hard: None, soft, hedge };
+            let terms = Terms { ask, hard: None, hedge, soft, eager: None };
             // Whoever waits has it from the flight.
             let _ = inner.lead(&key, seat, sight, terms, None, fetch).await;
         });
     }
 
     /// Whether so much of an entry's fresh life is over that it is to be fetched anew.
-    fn is_due(&self, key: &CacheKey, entry: &Entry<V>) -> bool {
-        let Some(share) = self.options.eager_refresh else { return false };
+    fn is_due(&self, key: &CacheKey, entry: &Entry<V>, eager: Option<f64>) -> bool {
+        let Some(share) = eager else { return false };
         let life = entry.fresh_until.saturating_since(entry.stored_at);
         let now = self.clock.now();
         now.saturating_since(entry.stored_at) >= life.mul_f64(share)

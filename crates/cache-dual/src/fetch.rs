@@ -1,6 +1,5 @@
 //! Fetching through a flight: what its leader does, and what its followers make of it.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +8,10 @@ use cache_core::{CacheKey, LocalTier, Tags};
 use tokio::time::{Instant, timeout_at};
 
 use crate::counters::Counters;
-use crate::error::FetchError;
+use crate::error::{AnyError, FetchError, OriginError};
 use crate::events::EventKind;
 use crate::flight::{Flights, Heard, Role};
 use crate::inner::Inner;
-use crate::negative::AnyError;
 use crate::options::DualOptions;
 use crate::outcome::{Fetched, Freshness, Outcome, Source};
 use crate::read::{Ask, Near};
@@ -23,7 +21,7 @@ use crate::read::{Ask, Near};
 pub(crate) enum Landing<V> {
     /// A value, and an epoch from before the tiers were looked into.
     Value(Outcome<V>, u64),
-    /// The leader's error, an `Arc<E>` of the leader's own `E`.
+    /// The leader's error, of the leader's own type.
     Failed(AnyError),
     TimedOut(Duration),
     Shed,
@@ -35,9 +33,11 @@ pub(crate) struct Terms<'a> {
     pub(crate) ask: Ask<'a>,
     /// How long the caller waits at all.
     pub(crate) hard: Option<Duration>,
+    pub(crate) hedge: Option<Duration>,
     /// How long it waits while there is a stale value. Only where the fetch can go on without it.
     pub(crate) soft: Option<Duration>,
-    pub(crate) hedge: Option<Duration>,
+    /// From which share of its life on a value is fetched anew. Only there, too.
+    pub(crate) eager: Option<f64>,
 }
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
@@ -49,8 +49,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     ) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Fetched<V>, E>>,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<Fetched<V>, OriginError<E>>>,
+        E: Send + Sync + 'static,
     {
         if !self.caches() {
             return self.pass(fetch).await;
@@ -89,20 +89,19 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
 
     /// What the cache's own options say.
     pub(crate) fn terms(&self) -> Terms<'static> {
-        let DualOptions { hard_timeout, soft_timeout, hedge_after, .. } = self.options;
-        Terms { ask: Ask::default(), hard: hard_timeout, soft: soft_timeout, hedge: hedge_after }
+        let DualOptions { hard_timeout, hedge_after, .. } = self.options;
+        Terms { hard: hard_timeout, hedge: hedge_after, ..Terms::default() }
     }
 
     /// Where nothing is cached: a call of its own.
     pub(crate) async fn pass<F, Fut, E>(&self, fetch: F) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Fetched<V>, E>>,
+        Fut: Future<Output = Result<Fetched<V>, OriginError<E>>>,
     {
         self.counters.misses.add_one();
         let count = FetchCount::begin(&self.counters);
-        let Fetched { value, options } =
-            fetch().await.map_err(|error| FetchError::Origin(Arc::new(error)))?;
+        let Fetched { value, options } = fetch().await.map_err(FetchError::Origin)?;
         count.succeeded();
         let entry = self.entry(value, options, Tags::default());
         Ok(Outcome::new(entry, Source::Origin, Freshness::Fresh))
@@ -119,9 +118,9 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         key: &CacheKey,
     ) -> Option<Result<Outcome<V>, FetchError<E>>>
     where
-        E: StdError + Send + Sync + 'static,
+        E: Send + Sync + 'static,
     {
-        let error = self.negatives.as_ref()?.get(key)?.downcast::<E>().ok()?;
+        let error = OriginError::of(self.negatives.as_ref()?.get(key)?)?;
         self.counters.misses.add_one();
         self.counters.negative.add_one();
         Some(Err(FetchError::Origin(error)))
@@ -172,16 +171,14 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         landing: &Landing<V>,
     ) -> Option<Result<Outcome<V>, FetchError<E>>>
     where
-        E: StdError + Send + Sync + 'static,
+        E: Send + Sync + 'static,
     {
         let result = match landing {
             Landing::Value(outcome, epoch) if self.still_holds(key, outcome, *epoch) => {
                 Ok(outcome.clone())
             }
             Landing::Value(..) => return None,
-            Landing::Failed(error) => {
-                Err(FetchError::Origin(Arc::clone(error).downcast::<E>().ok()?))
-            }
+            Landing::Failed(error) => Err(FetchError::Origin(OriginError::of(Arc::clone(error))?)),
             Landing::TimedOut(limit) => Err(FetchError::TimedOut { limit: *limit }),
             Landing::Shed => Err(FetchError::Shed),
         };

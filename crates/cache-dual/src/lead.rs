@@ -1,6 +1,5 @@
 //! Leading a flight: what its leader does from the look into the tiers to the landing.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,13 +12,12 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, timeout_at};
 
 use crate::counters::Op;
-use crate::error::FetchError;
+use crate::error::{FetchError, OriginError};
 use crate::events::EventKind;
 use crate::fence::Ticket;
 use crate::fetch::{FetchCount, Landing, Terms, within};
 use crate::flight::Seat;
 use crate::inner::Inner;
-use crate::negative::AnyError;
 use crate::outcome::{Fetched, Freshness, Outcome, Source};
 use crate::read::{Ask, Found, Near};
 
@@ -32,7 +30,7 @@ enum Begun<V, E> {
     /// The origin was first: its value is landed, and stored.
     Landed(Outcome<V>),
     /// The tiers have answered, and the origin has failed if there is an error.
-    Found { seat: Seat<Landing<V>>, found: Found<V>, failed: Option<E> },
+    Found { seat: Seat<Landing<V>>, found: Found<V>, failed: Option<OriginError<E>> },
 }
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
@@ -49,8 +47,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     ) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Fetched<V>, E>>,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<Fetched<V>, OriginError<E>>>,
+        E: Send + Sync + 'static,
     {
         let (near, epoch) = sight;
         let soft = terms.soft.map(|limit| Instant::now() + limit);
@@ -123,10 +121,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     }
 
     /// A fetch, counted and timed from its first poll on.
-    async fn counted<F, Fut, E>(&self, fetch: F) -> Result<Fetched<V>, E>
+    async fn counted<F, Fut, E>(&self, fetch: F) -> Result<Fetched<V>, OriginError<E>>
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Fetched<V>, E>>,
+        Fut: Future<Output = Result<Fetched<V>, OriginError<E>>>,
     {
         let (count, started) = (FetchCount::begin(&self.counters), Instant::now());
         let fetched = fetch().await;
@@ -144,7 +142,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         seat: Seat<Landing<V>>,
         near: Near<V>,
         terms: Terms<'_>,
-        fetching: Pin<&mut impl Future<Output = Result<Fetched<V>, E>>>,
+        fetching: Pin<&mut impl Future<Output = Result<Fetched<V>, OriginError<E>>>>,
     ) -> Begun<V, E> {
         let Some(after) = terms.hedge else {
             let found = self.find(key, near, terms.ask).await;
@@ -212,20 +210,19 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         seat: &Seat<Landing<V>>,
         stale: Option<Outcome<V>>,
         epoch: u64,
-        error: E,
+        error: OriginError<E>,
     ) -> Result<Outcome<V>, FetchError<E>>
     where
-        E: StdError + Send + Sync + 'static,
+        E: Send + Sync + 'static,
     {
         if let Some(stale) = stale {
             return Ok(self.land_on_stale(&ticket.key, seat, stale, epoch));
         }
-        let error = Arc::new(error);
         if let Some(negatives) = &self.negatives {
             let holds = || self.caches() && self.fences.holds(&ticket.key, ticket.token);
-            negatives.keep(&ticket.key, Arc::clone(&error) as AnyError, holds);
+            negatives.keep(&ticket.key, error.erased(), holds);
         }
-        seat.announce(Landing::Failed(Arc::clone(&error) as AnyError));
+        seat.announce(Landing::Failed(error.erased()));
         Err(FetchError::Origin(error))
     }
 

@@ -50,8 +50,8 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | serve stale values while the origin fails or is slow | [`DualOptions::grace`], [`soft_timeout`](DualOptions::soft_timeout), [`DualCache::get_or_fetch_detached`] |
-//! | refresh before values end | [`DualOptions::eager_refresh`] |
+//! | serve stale values while the origin fails or is slow | [`DualOptions::grace`], [`DualCache::get_or_fetch_detached`] with [`DetachedOptions::soft_timeout`] |
+//! | refresh before values end | [`DetachedOptions::eager_refresh`] |
 //! | invalidate by tenant, model, ... | [`Query::tags`], [`DualCache::remove_tag`] |
 //! | ask for many keys at once | [`DualCache::get_many`], [`DualCache::get_or_fetch_many`] |
 //! | give one call other options | [`DualCache::query`] |
@@ -79,6 +79,7 @@ mod cache;
 pub mod codec;
 mod counters;
 mod detached;
+mod detached_options;
 mod epochs;
 mod error;
 mod events;
@@ -94,6 +95,8 @@ mod invalidate;
 mod lead;
 mod lease;
 mod many;
+#[cfg(feature = "serde")]
+mod members;
 mod negative;
 mod options;
 mod order;
@@ -111,7 +114,10 @@ mod write;
 
 pub use builder::DualBuilder;
 pub use cache::{DualCache, ExportError, Imported, Query, Warmed};
-pub use error::FetchError;
+pub use detached_options::DetachedOptions;
+#[doc(hidden)]
+pub use error::kind;
+pub use error::{FetchError, FetchFailure, OriginError};
 pub use events::Event;
 pub use fence::Ticket;
 pub use fetch::FetchCount;
@@ -123,8 +129,8 @@ pub use strategy::Strategy;
 
 pub use cache_core::{
     BoxError, BuildKeyHasher, CacheKey, CacheStats, Clock, Codec, CodecId, Entry, Error, Evictions,
-    Inserted, InvalidationBus, LocalStats, LocalTier, ManualClock, RemoteStats, RemoteTier,
-    SystemClock, Tag, Timestamp,
+    Inserted, Invalidation, InvalidationBus, InvalidationStream, Lifetime, LocalStats, LocalTier,
+    ManualClock, RemoteStats, RemoteTier, SystemClock, Tag, TagStamp, Tags, Timestamp,
 };
 pub use cache_memory::{self as memory, LocalCache};
 #[cfg(feature = "redis")]

@@ -1,7 +1,6 @@
 //! Lookups and fetches of many keys at once.
 
 use std::collections::{HashMap, HashSet};
-use std::error::Error as StdError;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -9,13 +8,12 @@ use std::sync::Arc;
 use cache_core::{BuildKeyHasher, CacheKey, LocalTier, Lookup, Tag};
 use futures_util::future::join_all;
 
-use crate::error::FetchError;
+use crate::error::{FetchError, OriginError};
 use crate::events::EventKind;
 use crate::fence::Ticket;
 use crate::fetch::{FetchCount, Landing, within};
 use crate::flight::{Heard, Role, Seat};
 use crate::inner::Inner;
-use crate::negative::AnyError;
 use crate::outcome::{self, Fetched, Outcome, Tiers};
 use crate::read::{Found, Near};
 
@@ -102,8 +100,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     ) -> Result<Vec<Option<Outcome<V>>>, FetchError<E>>
     where
         F: FnMut(Vec<CacheKey>) -> Fut,
-        Fut: Future<Output = Result<HashMap<CacheKey, V, S>, E>>,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<HashMap<CacheKey, V, S>, OriginError<E>>>,
+        E: Send + Sync + 'static,
         S: BuildHasher,
     {
         let mut seen = HashSet::with_hasher(BuildKeyHasher);
@@ -158,8 +156,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
     ) -> Result<(), FetchError<E>>
     where
         F: FnMut(Vec<CacheKey>) -> Fut,
-        Fut: Future<Output = Result<HashMap<CacheKey, V, S>, E>>,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<HashMap<CacheKey, V, S>, OriginError<E>>>,
+        E: Send + Sync + 'static,
         S: BuildHasher,
     {
         let keys: Vec<CacheKey> = seats.iter().map(|(key, _)| *key).collect();
@@ -192,8 +190,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> Inner<V, L> {
         let mut values = match within(until, fetching).await {
             Ok(Ok(values)) => values,
             Ok(Err(error)) => {
-                let error = Arc::new(error);
-                let landing = Landing::Failed(Arc::clone(&error) as AnyError);
+                let landing = Landing::Failed(error.erased());
                 return self.fail_many(led, done, &landing, &FetchError::Origin(error));
             }
             Err(limit) => {

@@ -1,14 +1,12 @@
 //! [`Negatives`]: failed fetches that answer for their keys for a while.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::{BuildKeyHasher, CacheKey, Clock};
 use cache_memory::{MemoryCache, Policy};
 
-/// An origin's error, of the type of whoever fetched.
-pub(crate) type AnyError = Arc<dyn Any + Send + Sync>;
+use crate::error::AnyError;
 
 /// How many are kept.
 const MOST: u64 = 10_000;

@@ -38,69 +38,76 @@ use crate::strategy::Strategy;
 #[non_exhaustive]
 pub struct DualOptions {
     /// Which tiers are used. Default: [`Strategy::Auto`].
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::strategy"))]
     pub strategy: Strategy,
     /// What [`clear`](crate::DualCache::clear) clears: caches that share a remote tier and a namespace
     /// are cleared together, and tags mean the same to them. Default: `default`.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::namespace"))]
     pub namespace: String,
     /// How long values are fresh that say nothing else. Default: 1 hour.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::ttl"))]
     pub ttl: Duration,
-    /// How long a value is kept beyond that, stale, in case the origin fails or is slow. Default: 0.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    /// How long a value is kept beyond that, stale, in case the origin fails, or is slow and there is a
+    /// [`soft_timeout`](crate::DetachedOptions::soft_timeout) or a `hard_timeout`. Default: 0.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::grace"))]
     pub grace: Duration,
     /// Up to which share of its time to live is taken off a value at random, so that what was stored
     /// together does not end together; from 0 to below 1. Default: 0.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::jitter"))]
     pub jitter: f64,
     /// How long memory answers before the remote tier is asked again, whatever a value has left: the
-    /// bound on how long another instance's removal can go unnoticed without a bus. Default: none.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    /// bound on how long another instance's removal can go unnoticed without a bus. Memory keeps nothing
+    /// beyond it, so from then on a stale value (see `grace`) is the remote tier's. Default: none.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::memory_ttl"))]
     pub memory_ttl: Option<Duration>,
-    /// How long a caller waits for the origin while there is a stale value; then it gets that, and the
-    /// fetch goes on behind it. 0 is stale-while-revalidate. Only of calls that can go on by
-    /// themselves: [`get_or_fetch_detached`](crate::DualCache::get_or_fetch_detached). Default: none,
-    /// i.e. for as long as it takes.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub soft_timeout: Option<Duration>,
     /// How long a caller waits for the origin at all. Default: none.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::hard_timeout"))]
     pub hard_timeout: Option<Duration>,
-    /// From which share of its fresh life on a hit has the value fetched anew behind it; between 0 and
-    /// 1. Only of [`get_or_fetch_detached`](crate::DualCache::get_or_fetch_detached). Default: none.
-    pub eager_refresh: Option<f64>,
     /// How long the origin is left alone about a key for which it failed, while there is a stale
     /// value. Default: 5 s.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::stale_retry"))]
     pub stale_retry: Duration,
     /// How long a failed fetch answers for its key, in this process, where there is no stale value.
-    /// Default: none, i.e. errors are not kept.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    /// Not of [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: none, i.e. errors are
+    /// not kept.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::negative_ttl"))]
     pub negative_ttl: Option<Duration>,
     /// How long a call to the remote tier may take before it is given up. Default: 100 ms.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::remote_deadline"))]
     pub remote_deadline: Duration,
     /// How long a fetch waits for the remote tier's answer before it is begun alongside; the first
-    /// value is taken. Default: none, i.e. for as long as `remote_deadline`.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    /// value is taken. A value that is fetched before the remote tier has told this process the stamps of
+    /// the namespace and its tags, as the first ones may be, stays in memory only. Not of
+    /// [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: none, i.e. for as long as
+    /// `remote_deadline`.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::hedge_after"))]
     pub hedge_after: Option<Duration>,
     /// When a failing remote tier is left alone.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::breaker"))]
     pub breaker: BreakerOptions,
     /// How many fetches may be under way at once while the remote tier is left alone, so that an
     /// outage of the cache is not passed on to the origin; the others fail with
     /// [`FetchError::Shed`](crate::FetchError::Shed) or get stale values. Default: no limit.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::fetches_while_down"))]
     pub fetches_while_down: Option<usize>,
     /// Whether callers wait for writes to the remote tier. Default: they do.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::writes"))]
     pub writes: WriteMode,
-    /// One fetch a key among all processes that share the remote tier. Default: each its own.
+    /// One fetch a key among all processes that share the remote tier. Not of
+    /// [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: each its own.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::lease"))]
     pub lease: Option<LeaseOptions>,
     /// How long what is known of a tag is believed before the remote tier is asked again: without a
     /// bus, the bound on how long another instance's invalidation of it can go unnoticed by lookups
     /// that go beyond memory. Default: 1 s.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::recheck"))]
     pub recheck: Duration,
     /// How many tags are remembered; those beyond are asked for again. Default: 100,000 (about 10 MB
     /// when full).
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::known_tags"))]
     pub known_tags: u64,
     /// How many entries the default memory tier holds; not used if another is given. Default: 10,000.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::max_entries"))]
     pub max_entries: u64,
 }
 
@@ -113,9 +120,7 @@ impl Default for DualOptions {
             grace: Duration::ZERO,
             jitter: 0.0,
             memory_ttl: None,
-            soft_timeout: None,
             hard_timeout: None,
-            eager_refresh: None,
             stale_retry: Duration::from_secs(5),
             negative_ttl: None,
             remote_deadline: Duration::from_millis(100),
@@ -146,6 +151,7 @@ pub enum WriteMode {
     /// remote tier has what was there; what cannot be written is removed there instead.
     Queued {
         /// How many may wait; those beyond are dropped and counted.
+        #[cfg_attr(feature = "serde", serde(with = "crate::members::capacity"))]
         capacity: usize,
     },
 }
@@ -157,31 +163,46 @@ pub enum WriteMode {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct LeaseOptions {
     /// How long a lease lasts if its holder dies: longer than most fetches.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::ttl"))]
     pub ttl: Duration,
     /// How long others wait for the holder's value before they fetch themselves.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::wait"))]
     pub wait: Duration,
 }
 
 /// An option that makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// Its text names the option, what it is and what would be right.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// This duration or number is zero, and nothing would work.
-    #[error("`{0}` is zero")]
+    #[error("`{0}` is 0; it has to be more")]
     Zero(&'static str),
     /// This share is not within its bounds.
-    #[error("`{0}` is not a share between 0 and 1")]
-    NotAShare(&'static str),
+    #[error("`{option}` is {value}; it has to be {bounds}")]
+    NotAShare {
+        /// Which option.
+        option: &'static str,
+        /// What it is.
+        value: f64,
+        /// Where it has to be.
+        bounds: &'static str,
+    },
     /// The strategy is [`Strategy::Redis`], and there is no remote tier.
-    #[error("the strategy needs a remote tier, and none is configured")]
+    #[error(
+        "`strategy` is `redis`, and there is no remote tier; give the builder one, or set \
+         `redis-or-memory` or `memory`"
+    )]
     RemoteMissing,
     /// The namespace is blank.
-    #[error("the namespace is blank")]
+    #[error("`namespace` is blank; it has to be a name, such as `default`")]
     BlankNamespace,
     /// An option that does nothing without a remote tier is set, and there is none.
-    #[error("`{0}` does nothing without a remote tier")]
+    #[error(
+        "`{0}` is set, and does nothing without a remote tier; leave it out, or give the builder a remote \
+         tier"
+    )]
     NeedsRemote(&'static str),
 }
 
@@ -221,10 +242,8 @@ impl DualOptions {
             return Err(BuildError::Zero(name));
         }
         if !(0.0..1.0).contains(&self.jitter) {
-            return Err(BuildError::NotAShare("jitter"));
-        }
-        if self.eager_refresh.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
-            return Err(BuildError::NotAShare("eager_refresh"));
+            let (option, bounds) = ("jitter", "at least 0 and below 1");
+            return Err(BuildError::NotAShare { option, value: self.jitter, bounds });
         }
         if self.namespace.trim().is_empty() {
             return Err(BuildError::BlankNamespace);

@@ -147,7 +147,7 @@ impl InsertOptions {
     }
 }
 
-/// A fetched value with how it is to be stored.
+/// A fetched value with how it is to be stored. A plain value becomes one by `into`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Fetched<V> {
@@ -165,6 +165,12 @@ impl<V> Fetched<V> {
     pub const fn options(mut self, options: InsertOptions) -> Self {
         self.options = options;
         self
+    }
+}
+
+impl<V> From<V> for Fetched<V> {
+    fn from(value: V) -> Self {
+        Self::new(value)
     }
 }
 

@@ -106,7 +106,8 @@ async fn batches_share_their_fetches() {
 async fn a_leader_that_goes_away_hands_over() {
     let cache = World::new().process().cache;
     let b = key("b");
-    let mut leading = Box::pin(cache.get_or_fetch(&b, std::future::pending::<Result<_, Refused>>));
+    let mut leading =
+        Box::pin(cache.get_or_fetch(&b, std::future::pending::<Result<Bytes, Refused>>));
     assert!(tokio::time::timeout(Duration::from_millis(1), &mut leading).await.is_err());
     let keys = ["a", "b"].map(key);
     let mut asked = Vec::new();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cache_conformance::LocalBus;
 use cache_core::LocalTier;
-use cache_dual::{DualCache, InsertOptions, Inserted, Source, Tag, WriteMode};
+use cache_dual::{DetachedOptions, DualCache, InsertOptions, Inserted, Source, Tag, WriteMode};
 use common::{World, bytes, key, until};
 use tokio::sync::Notify;
 
@@ -31,8 +31,11 @@ async fn is_closed(world: &World, cache: &DualCache<Bytes>) {
     };
     let fetched = cache.get_or_fetch_many(&[k], fetch_many).await.unwrap();
     assert_eq!(fetched[0].as_ref().unwrap().value, "new");
-    let detached = || async { Ok::<_, Infallible>(cache_dual::Fetched::new(bytes("new"))) };
-    assert_eq!(cache.get_or_fetch_detached(&k, detached).await.unwrap().source, Source::Origin);
+    let detached = || async { Ok::<_, Infallible>(bytes("new")) };
+    assert_eq!(
+        cache.get_or_fetch_detached(&k, DetachedOptions::new(), detached).await.unwrap().source,
+        Source::Origin
+    );
     assert_eq!(cache.insert(k, bytes("new"), PLAIN).await, Inserted::Declined);
     let _ = cache.fulfil(cache.ticket(&k).await, bytes("new"), PLAIN).await;
     assert_eq!(cache.warm_from_remote(&[k]).await.warm, 0);

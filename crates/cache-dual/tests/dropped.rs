@@ -35,7 +35,7 @@ fn cache(world: &World, kind: Kind) -> DualCache<Bytes> {
     DualCache::builder()
         .remote(Arc::new(Stepped(Arc::clone(&world.remote))), Raw)
         .clock(world.clock.clone())
-        .default_ttl(TTL)
+        .tune(|options| options.ttl = TTL)
         .tune(|options| match kind {
             Kind::Plain => {}
             Kind::Queued => options.writes = WriteMode::Queued { capacity: 10 },

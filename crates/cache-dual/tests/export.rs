@@ -15,7 +15,7 @@ use common::{TTL, World, bytes, key};
 const PLAIN: InsertOptions = InsertOptions::new();
 
 fn alone(clock: &Arc<ManualClock>) -> DualCache<Bytes> {
-    DualCache::builder().clock(clock.clone()).default_ttl(TTL).build().unwrap()
+    DualCache::builder().clock(clock.clone()).tune(|options| options.ttl = TTL).build().unwrap()
 }
 
 async fn file(clock: &Arc<ManualClock>) -> Vec<u8> {

@@ -126,12 +126,12 @@ impl Day {
                 let fetched = cache.get_or_fetch(&key, || self.provider.ask(question)).await;
                 fetched.ok().map(|outcome| outcome.value)
             }
-            4 => cache.get_or_fetch_with(&key, fetch).await.ok().map(|outcome| outcome.value),
+            4 => cache.get_or_fetch(&key, fetch).await.ok().map(|outcome| outcome.value),
             5.. => {
                 let small = [Tag::named("small")];
                 let tags = if question.starts_with("small") { &small[..] } else { &[] };
                 let query = cache.query(&key).tags(tags);
-                query.get_or_fetch_with(fetch).await.ok().map(|outcome| outcome.value)
+                query.get_or_fetch(fetch).await.ok().map(|outcome| outcome.value)
             }
         }
     }

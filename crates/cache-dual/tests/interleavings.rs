@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cache_core::RemoteTier;
 use cache_dual::codec::Raw;
-use cache_dual::{DualCache, DualOptions, Fetched, InsertOptions, Lookup, Tag, WriteMode};
+use cache_dual::{DetachedOptions, DualCache, DualOptions, InsertOptions, Lookup, Tag, WriteMode};
 use common::steps::{Actor, Stepped, every_order, step};
 use common::{TTL, World, bytes, key};
 
@@ -31,7 +31,7 @@ fn cache(world: &World, change: impl FnOnce(&mut DualOptions)) -> DualCache<Byte
     DualCache::builder()
         .remote(Arc::new(Stepped(Arc::clone(&world.remote))), Raw)
         .clock(world.clock.clone())
-        .default_ttl(TTL)
+        .tune(|options| options.ttl = TTL)
         .tune(change)
         .build()
         .expect("valid options")
@@ -167,11 +167,8 @@ async fn refreshes() {
     for by in ALL {
         every_order(most(), async |schedule| {
             let world = World::new();
-            let stale = |options: &mut DualOptions| {
-                options.grace = TTL;
-                options.soft_timeout = Some(Duration::ZERO);
-            };
-            let cache = cache(&world, stale);
+            let cache = cache(&world, |options| options.grace = TTL);
+            let at_once = DetachedOptions::new().soft_timeout(Duration::ZERO);
             let origin = Arc::new(parking_lot::Mutex::new("old"));
             let k = key("k");
             drive(Box::pin(async {
@@ -182,11 +179,12 @@ async fn refreshes() {
             let refreshing = async {
                 let origin = Arc::clone(&origin);
                 let tags = [tag()];
-                let asked = cache.query(&k).tags(&tags).get_or_fetch_detached(|| async move {
-                    let value = *origin.lock();
-                    step().await;
-                    Ok::<_, Infallible>(Fetched::new(bytes(value)))
-                });
+                let asked =
+                    cache.query(&k).tags(&tags).get_or_fetch_detached(at_once, || async move {
+                        let value = *origin.lock();
+                        step().await;
+                        Ok::<_, Infallible>(bytes(value))
+                    });
                 asked.await.expect("there is a stale value");
             };
             let invalidating = async {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cache_dual::{
-    DualOptions, FetchError, Fetched, InsertOptions, LeaseOptions, Source, WriteMode,
+    DetachedOptions, DualOptions, FetchError, InsertOptions, LeaseOptions, Source, WriteMode,
 };
 use common::{Process, Refused, World, bytes, key};
 
@@ -162,15 +162,13 @@ async fn a_holder_keeps_its_stale_value() {
 #[tokio::test]
 async fn eager_refreshes_are_made() {
     let world = World::new();
-    let process = world.process_with(None, |options| {
-        leased(options);
-        options.eager_refresh = Some(0.5);
-    });
+    let process = world.process_with(None, leased);
+    let half = DetachedOptions::new().eager_refresh(0.5).unwrap();
     let k = key("k");
     let _ = process.cache.insert(k, bytes("old"), InsertOptions::new()).await;
     world.clock.advance(common::TTL.mul_f64(0.6));
-    let fetch = || async { Ok::<_, Refused>(Fetched::new(bytes("new"))) };
-    assert_eq!(process.cache.get_or_fetch_detached(&k, fetch).await.unwrap().value, "old");
+    let fetch = || async { Ok::<_, Refused>(bytes("new")) };
+    assert_eq!(process.cache.get_or_fetch_detached(&k, half, fetch).await.unwrap().value, "old");
     while process.cache.in_flight() > 0 {
         tokio::task::yield_now().await;
     }

@@ -23,7 +23,7 @@ fn instance(world: &World, bus: impl InvalidationBus) -> DualCache<Bytes> {
         .remote(world.remote.clone(), Raw)
         .bus(Arc::new(bus))
         .clock(world.clock.clone())
-        .default_ttl(TTL)
+        .tune(|options| options.ttl = TTL)
         .build()
         .expect("valid options")
 }

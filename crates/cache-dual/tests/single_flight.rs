@@ -79,7 +79,7 @@ async fn an_error_reaches_all_and_is_not_stored() {
         cache.get_or_fetch(&K, || async {
             origin.call();
             tokio::task::yield_now().await;
-            Err(refused.clone())
+            Err::<Bytes, _>(refused.clone())
         })
     };
     for result in join_all((0..100).map(|_| ask())).await {
@@ -100,7 +100,7 @@ async fn a_dropped_leader_hands_over() {
     let origin = Origin::default();
     let leading = cache.get_or_fetch(&K, || async {
         origin.call();
-        pending::<Result<_, Infallible>>().await
+        pending::<Result<Bytes, Infallible>>().await
     });
     let mut leading = Box::pin(leading);
     poll_fn(|cx| {
@@ -184,7 +184,7 @@ async fn an_error_of_another_type_is_not_shared() {
     let cache = World::new().process().cache;
     let first = cache.get_or_fetch(&K, || async {
         tokio::task::yield_now().await;
-        Err(Refused { status: 500, retry_after: 0 })
+        Err::<Bytes, _>(Refused { status: 500, retry_after: 0 })
     });
     let second = cache.get_or_fetch(&K, || async { Ok::<_, std::fmt::Error>(bytes("answer")) });
     let (first, second) = tokio::join!(first, second);
@@ -196,7 +196,7 @@ async fn an_error_of_another_type_is_not_shared() {
 #[tokio::test]
 async fn flights_of_different_keys_are_apart() {
     let cache = World::new().process().cache;
-    let stuck = cache.get_or_fetch(&A, pending::<Result<_, Infallible>>);
+    let stuck = cache.get_or_fetch(&A, pending::<Result<Bytes, Infallible>>);
     let other = cache.get_or_fetch(&B, || async { Ok::<_, Infallible>(bytes("b")) });
     tokio::select! {
         biased;

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use cache_conformance::FaultyTier;
 use cache_dual::codec::Raw;
 use cache_dual::{
-    DualCache, DualOptions, FetchError, Fetched, Freshness, InsertOptions, Outcome, Source,
+    DetachedOptions, DualCache, DualOptions, FetchError, Fetched, Freshness, InsertOptions,
+    Outcome, Source,
 };
 use common::{Refused, World, bytes, key};
 
@@ -23,6 +24,7 @@ const REFUSED: Refused = Refused { status: 503, retry_after: 1 };
 struct Setup {
     world: World,
     cache: DualCache<Bytes>,
+    detached: DetachedOptions,
     origin: Arc<Origin>,
 }
 
@@ -62,17 +64,26 @@ impl Setup {
             })
             .build()
             .expect("valid options");
-        Self { world, cache, origin: Arc::default() }
+        Self { world, cache, detached: DetachedOptions::new(), origin: Arc::default() }
+    }
+
+    fn soft(limit: Duration) -> Self {
+        Self { detached: DetachedOptions::new().soft_timeout(limit), ..Self::new(|_| ()) }
+    }
+
+    fn eager(share: f64) -> Self {
+        let detached = DetachedOptions::new().eager_refresh(share).expect("a share");
+        Self { detached, ..Self::new(|_| ()) }
     }
 
     async fn ask(&self) -> Result<Outcome<Bytes>, FetchError<Refused>> {
         let origin = Arc::clone(&self.origin);
-        self.cache.get_or_fetch_with(&key("k"), || origin.ask()).await
+        self.cache.get_or_fetch(&key("k"), || origin.ask()).await
     }
 
     async fn ask_detached(&self) -> Result<Outcome<Bytes>, FetchError<Refused>> {
         let origin = Arc::clone(&self.origin);
-        self.cache.get_or_fetch_detached(&key("k"), || origin.ask()).await
+        self.cache.get_or_fetch_detached(&key("k"), self.detached, || origin.ask()).await
     }
 
     async fn age(&self) {
@@ -112,7 +123,7 @@ async fn stale_values_come_from_the_remote_tier_too() {
     let setup = Setup::new(|_| ());
     setup.age().await;
     let other = setup.world.process().cache;
-    let failing = || async { Err(REFUSED) };
+    let failing = || async { Err::<Bytes, _>(REFUSED) };
     let stale = other.get_or_fetch(&key("k"), failing).await.unwrap();
     assert!(is(&stale, "1", Freshness::Stale) && stale.source == Source::L2);
     setup.world.clock.advance(GRACE);
@@ -122,7 +133,7 @@ async fn stale_values_come_from_the_remote_tier_too() {
 /// Stale while revalidate: every caller has the stale value at once, and one call is made behind them.
 #[tokio::test]
 async fn stale_while_revalidate() {
-    let setup = Setup::new(|options| options.soft_timeout = Some(Duration::ZERO));
+    let setup = Setup::soft(Duration::ZERO);
     setup.age().await;
     setup.origin.delay.store(20, Ordering::SeqCst);
     for _ in 0..10 {
@@ -140,7 +151,7 @@ async fn stale_while_revalidate() {
 /// Who takes too long is not waited for, and its answer is stored all the same.
 #[tokio::test(start_paused = true)]
 async fn soft_timeout_serves_stale_and_finishes_behind() {
-    let setup = Setup::new(|options| options.soft_timeout = Some(Duration::from_millis(100)));
+    let setup = Setup::soft(Duration::from_millis(100));
     setup.age().await;
     setup.origin.delay.store(50, Ordering::SeqCst);
     assert!(is(&setup.ask_detached().await.unwrap(), "2", Freshness::Fresh), "fast enough");
@@ -201,7 +212,7 @@ async fn followers_have_limits_of_their_own() {
 /// A hit late in a value's fresh life has it fetched anew behind it, once.
 #[tokio::test]
 async fn eager_refresh() {
-    let setup = Setup::new(|options| options.eager_refresh = Some(0.8));
+    let setup = Setup::eager(0.8);
     setup.ask().await.unwrap();
     setup.world.clock.advance(FRESH.mul_f64(0.79));
     setup.ask_detached().await.unwrap();
@@ -221,7 +232,7 @@ async fn eager_refresh() {
 /// A refresh that fails leaves the value as it was, and is not tried again at once.
 #[tokio::test]
 async fn a_failed_refresh_harms_nobody() {
-    let setup = Setup::new(|options| options.eager_refresh = Some(0.5));
+    let setup = Setup::eager(0.5);
     setup.ask().await.unwrap();
     setup.world.clock.advance(FRESH.mul_f64(0.6));
     setup.origin.fails.store(true, Ordering::SeqCst);
@@ -235,7 +246,7 @@ async fn a_failed_refresh_harms_nobody() {
 /// A34, F20: a refresh that began before a removal does not bring the value back.
 #[tokio::test]
 async fn a_refresh_does_not_outlive_a_removal() {
-    let setup = Setup::new(|options| options.soft_timeout = Some(Duration::ZERO));
+    let setup = Setup::soft(Duration::ZERO);
     setup.age().await;
     setup.origin.delay.store(20, Ordering::SeqCst);
     assert!(setup.ask_detached().await.unwrap().is_stale());
@@ -265,11 +276,11 @@ async fn a_detached_fetch_that_panics_fails_its_callers() {
     let setup = Setup::new(|_| ());
     let k = key("k");
     let ask = || {
-        setup.cache.get_or_fetch_detached(&k, || async {
+        setup.cache.get_or_fetch_detached(&k, setup.detached, || async {
             tokio::task::yield_now().await;
             panic!("on purpose");
             #[allow(unreachable_code, reason = "says what it would return")]
-            Err::<Fetched<Bytes>, _>(REFUSED)
+            Err::<Bytes, _>(REFUSED)
         })
     };
     let (a, b) = tokio::join!(ask(), ask());
@@ -321,4 +332,57 @@ async fn memory_answers_for_its_own_time() {
     assert_eq!(setup.ask().await.unwrap().source, Source::L1);
     setup.world.clock.advance(Duration::from_secs(1));
     assert_eq!(setup.ask().await.unwrap().source, Source::Origin);
+}
+
+/// A caller with a soft timeout does not wait longer for another's fetch that has none.
+#[tokio::test(start_paused = true)]
+async fn followers_have_soft_timeouts_of_their_own() {
+    let setup = Setup::soft(Duration::from_millis(100));
+    setup.age().await;
+    setup.origin.delay.store(1_000, Ordering::SeqCst);
+    let follower = async {
+        tokio::task::yield_now().await;
+        let started = tokio::time::Instant::now();
+        let asked = setup.ask_detached().await.unwrap();
+        (is(&asked, "1", Freshness::Stale), started.elapsed())
+    };
+    let (leader, (was_stale, waited)) = tokio::join!(setup.ask(), follower);
+    assert!(was_stale && waited == Duration::from_millis(100), "{waited:?}");
+    assert!(is(&leader.unwrap(), "2", Freshness::Fresh), "who asked plainly waits for it");
+    assert_eq!(setup.origin.calls(), 2);
+    let stats = setup.cache.stats();
+    assert_eq!(stats.l1_hits + stats.l2_hits + stats.misses, 3, "A73: each lookup counts once");
+}
+
+/// What is fetched says how it is to be stored, or is a plain value, in each form of call.
+#[tokio::test]
+async fn plain_values_and_fetched_ones() {
+    let setup = Setup::new(|_| ());
+    let cache = &setup.cache;
+    let short = InsertOptions::new().ttl(Duration::from_secs(5)).grace(Duration::ZERO);
+    let fetched = move || async move { Ok::<_, Refused>(Fetched::new(bytes("v")).options(short)) };
+    let plain = || async { Ok::<_, Refused>(bytes("v")) };
+    let none = DetachedOptions::new();
+    cache.get_or_fetch(&key("1"), fetched).await.unwrap();
+    cache.query(&key("2")).get_or_fetch(fetched).await.unwrap();
+    cache.get_or_fetch_detached(&key("3"), none, fetched).await.unwrap();
+    cache.get_or_fetch(&key("4"), plain).await.unwrap();
+    cache.query(&key("5")).get_or_fetch(plain).await.unwrap();
+    cache.get_or_fetch_detached(&key("6"), none, plain).await.unwrap();
+    for n in 1..=6 {
+        let life = if n <= 3 { Duration::from_secs(5) } else { FRESH + GRACE };
+        assert_eq!(cache.ttl(&key(&n.to_string())).await, Some(life), "{n}");
+    }
+}
+
+/// A116: a share that is none is refused where it is said.
+#[test]
+fn eager_refresh_is_a_share() {
+    for share in [0.0, 1.0, -0.5, f64::NAN, f64::INFINITY] {
+        let refused = DetachedOptions::new().eager_refresh(share).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("`eager_refresh` is {share}; it has to be above 0 and below 1")
+        );
+    }
 }

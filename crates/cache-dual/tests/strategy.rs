@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cache_dual::codec::Raw;
-use cache_dual::{BuildError, DualCache, DualOptions, InsertOptions, Strategy, WriteMode};
+use cache_dual::{
+    BuildError, DetachedOptions, DualCache, DualOptions, InsertOptions, Strategy, WriteMode,
+};
 use common::{World, bytes, key};
 use serde_json::{from_str, to_string};
 
@@ -28,33 +30,140 @@ fn build(json: &str, world: Option<&World>) -> Result<DualCache<Bytes>, BuildErr
 fn options_are_read_from_configuration() {
     let options = read(
         r#"{"strategy": "redis-or-memory", "namespace": "chat", "ttl": "2h", "grace": "5m",
-            "soft_timeout": "250ms", "writes": {"queued": {"capacity": 7}},
+            "hard_timeout": "250ms", "writes": {"queued": {"capacity": 7}},
             "lease": {"ttl": "10s", "wait": "1s"}, "breaker": {"failures": 5}}"#,
     );
     assert_eq!(
         (options.strategy, options.ttl),
         (Strategy::RedisOrMemory, Duration::from_secs(7_200))
     );
-    assert_eq!(options.soft_timeout, Some(Duration::from_millis(250)));
+    assert_eq!(options.hard_timeout, Some(Duration::from_millis(250)));
     assert_eq!(options.writes, WriteMode::Queued { capacity: 7 });
     assert_eq!(read(&to_string(&options).unwrap()), options);
     assert_eq!(read("{}"), DualOptions::default());
 }
 
+/// A116: what is unknown or no value of its member is refused, and the text says which member, what it was
+/// given, and what would be right.
 #[test]
-fn what_is_unknown_is_refused() {
-    for json in [
-        r#"{"strategy": "redys"}"#,
-        r#"{"ttll": "1h"}"#,
-        r#"{"ttl": 3600}"#,
-        r#"{"ttl": "soon"}"#,
-        r#"{"breaker": {"failure": 3}}"#,
-        r#"{"lease": {"ttl": "1s"}}"#,
-        r#"{"lease": {"ttl": "1s", "wait": "1s", "x": 1}}"#,
-        r#"{"writes": {"queued": {"capacity": 1, "x": 1}}}"#,
-        r#"{"writes": "sometimes"}"#,
+fn what_is_unknown_is_refused_by_name() {
+    let unit = r#"a duration with its unit, such as "250ms", "30s" or "1h 30m""#;
+    for (json, text) in [
+        (
+            r#"{"ttll": "1h"}"#,
+            "unknown field `ttll`, expected one of `strategy`, `namespace`, `ttl`, ",
+        ),
+        (
+            r#"{"strategy": "redys"}"#,
+            "`strategy`: unknown variant `redys`, expected one of `memory`, `redis`, `redis-or-memory`, ",
+        ),
+        (r#"{"ttl": 3600}"#, &format!("`ttl`: invalid type: integer `3600`, expected {unit}")),
+        (
+            r#"{"ttl": "3600"}"#,
+            &format!(r#"`ttl`: "3600" is not {unit}: time unit needed, for example 3600sec"#),
+        ),
+        (
+            r#"{"memory_ttl": "5 parsecs"}"#,
+            &format!(r#"`memory_ttl`: "5 parsecs" is not {unit}: unknown time unit "parsecs", "#),
+        ),
+        (r#"{"grace": "-1s"}"#, &format!(r#"`grace`: "-1s" is not {unit}: expected number at 0"#)),
+        (r#"{"ttl": null}"#, &format!("`ttl`: invalid type: null, expected {unit}")),
+        (r#"{"max_entries": -1}"#, "`max_entries`: invalid value: integer `-1`, expected u64"),
+        (
+            r#"{"fetches_while_down": 1.5}"#,
+            "`fetches_while_down`: invalid type: floating point `1.5`, expected usize",
+        ),
+        (r#"{"jitter": "much"}"#, "`jitter`: invalid type: string \"much\", expected f64"),
+        (
+            r#"{"breaker": {"failure": 3}}"#,
+            "`breaker`: unknown field `failure`, expected one of `failures`, `probe_interval`, ",
+        ),
+        (
+            r#"{"breaker": {"failures": 5000000000}}"#,
+            "`breaker`: `failures`: invalid value: integer `5000000000`, expected u32",
+        ),
+        (
+            r#"{"breaker": {"probe_interval": 1}}"#,
+            &format!("`breaker`: `probe_interval`: invalid type: integer `1`, expected {unit}"),
+        ),
+        (r#"{"lease": {"ttl": "1s"}}"#, "`lease`: missing field `wait`"),
+        (
+            r#"{"lease": {"ttl": "1s", "wait": "1s", "x": 1}}"#,
+            "`lease`: unknown field `x`, expected `ttl` or `wait`",
+        ),
+        (
+            r#"{"writes": "sometimes"}"#,
+            "`writes`: unknown variant `sometimes`, expected `through` or `queued`",
+        ),
+        (
+            r#"{"writes": {"queued": {"capacity": 1, "x": 1}}}"#,
+            "`writes`: unknown field `x`, expected `capacity`",
+        ),
+        (
+            r#"{"writes": {"queued": {"capacity": -1}}}"#,
+            "`writes`: `capacity`: invalid value: integer `-1`, expected usize",
+        ),
+        // Options of calls that cannot all honour them are none of the cache's.
+        (r#"{"soft_timeout": "1s"}"#, "unknown field `soft_timeout`, expected one of "),
+        (r#"{"eager_refresh": 0.8}"#, "unknown field `eager_refresh`, expected one of "),
     ] {
-        assert!(from_str::<DualOptions>(json).is_err(), "{json}");
+        let error = from_str::<DualOptions>(json).unwrap_err().to_string();
+        assert!(error.starts_with(text), "{json}: {error}");
+        assert_eq!(error.matches(" at line 1 column ").count(), 1, "{error}");
+    }
+}
+
+/// What only detached fetches can do is read from configuration too, and checked there.
+#[test]
+fn detached_options_are_read_from_configuration() {
+    let read = |json: &str| from_str::<DetachedOptions>(json).map_err(|error| error.to_string());
+    let options = read(r#"{"soft_timeout": "250ms", "eager_refresh": 0.8}"#).unwrap();
+    let expected = DetachedOptions::new().soft_timeout(Duration::from_millis(250));
+    assert_eq!(options, expected.eager_refresh(0.8).unwrap());
+    assert_eq!(read(&to_string(&options).unwrap()), Ok(options));
+    assert_eq!(read("{}"), Ok(DetachedOptions::new()));
+    assert_eq!(read(&to_string(&DetachedOptions::new()).unwrap()), Ok(DetachedOptions::new()));
+    for (json, text) in [
+        (r#"{"eager_refresh": 1.0}"#, "`eager_refresh` is 1; it has to be above 0 and below 1"),
+        (
+            r#"{"soft_timeout": 1}"#,
+            "`soft_timeout`: invalid type: integer `1`, expected a duration",
+        ),
+        (r#"{"hard": 1}"#, "unknown field `hard`, expected `soft_timeout` or `eager_refresh`"),
+    ] {
+        let error = read(json).unwrap_err();
+        assert!(error.starts_with(text), "{json}: {error}");
+    }
+}
+
+/// What is refused when the cache is built says as much.
+#[test]
+fn what_makes_no_sense_is_refused_by_name() {
+    let world = World::new();
+    for (json, remote, text) in [
+        (r#"{"ttl": "0s"}"#, true, "`ttl` is 0; it has to be more"),
+        (r#"{"breaker": {"failures": 0}}"#, true, "`breaker.failures` is 0; it has to be more"),
+        (r#"{"jitter": 1.5}"#, true, "`jitter` is 1.5; it has to be at least 0 and below 1"),
+        (
+            r#"{"namespace": " "}"#,
+            true,
+            "`namespace` is blank; it has to be a name, such as `default`",
+        ),
+        (
+            r#"{"strategy": "redis"}"#,
+            false,
+            "`strategy` is `redis`, and there is no remote tier; give the builder one, or set \
+             `redis-or-memory` or `memory`",
+        ),
+        (
+            r#"{"lease": {"ttl": "1s", "wait": "1s"}}"#,
+            false,
+            "`lease` is set, and does nothing without a remote tier; leave it out, or give the builder a \
+             remote tier",
+        ),
+    ] {
+        let error = build(json, remote.then_some(&world)).unwrap_err();
+        assert_eq!(error.to_string(), text, "{json}");
     }
 }
 
@@ -78,14 +187,16 @@ fn what_makes_no_sense_is_refused() {
         let error = build(&format!(r#"{{"{name}": 0}}"#), Some(&world)).unwrap_err();
         assert_eq!(error, BuildError::Zero(name));
     }
+    let not_a_share = |value| {
+        let (option, bounds) = ("jitter", "at least 0 and below 1");
+        BuildError::NotAShare { option, value, bounds }
+    };
     let cases = [
         (r#"{"writes": {"queued": {"capacity": 0}}}"#, BuildError::Zero("writes.capacity")),
         (r#"{"lease": {"ttl": "0s", "wait": "1s"}}"#, BuildError::Zero("lease.ttl")),
         (r#"{"lease": {"ttl": "1s", "wait": "0s"}}"#, BuildError::Zero("lease.wait")),
-        (r#"{"jitter": 1.0}"#, BuildError::NotAShare("jitter")),
-        (r#"{"jitter": -0.1}"#, BuildError::NotAShare("jitter")),
-        (r#"{"eager_refresh": 0.0}"#, BuildError::NotAShare("eager_refresh")),
-        (r#"{"eager_refresh": 1.0}"#, BuildError::NotAShare("eager_refresh")),
+        (r#"{"jitter": 1.0}"#, not_a_share(1.0)),
+        (r#"{"jitter": -0.1}"#, not_a_share(-0.1)),
         (r#"{"namespace": " "}"#, BuildError::BlankNamespace),
     ];
     for (json, error) in cases {

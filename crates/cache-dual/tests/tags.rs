@@ -246,7 +246,7 @@ async fn what_the_remote_tier_missed_is_made_up_for() {
 #[tokio::test]
 async fn tags_are_remembered_in_bounded_space() {
     let cache: DualCache<Bytes> = DualCache::builder()
-        .default_ttl(TTL)
+        .tune(|options| options.ttl = TTL)
         .tune(|options| options.known_tags = 100)
         .build()
         .unwrap();

@@ -74,7 +74,7 @@ async fn a_fetch_sets_its_own_ttl() {
     let cache = world.process().cache;
     let short = InsertOptions::default().ttl(Duration::from_secs(1));
     let fetch = || async { Ok::<_, Infallible>(Fetched::new(bytes("v")).options(short)) };
-    let outcome = cache.get_or_fetch_with(&key("k"), fetch).await.unwrap();
+    let outcome = cache.get_or_fetch(&key("k"), fetch).await.unwrap();
     assert_eq!(outcome.remaining(cache.now()), Duration::from_secs(1));
     world.clock.advance(Duration::from_secs(1));
     assert!(cache.get(&key("k")).await.is_none());
@@ -87,7 +87,7 @@ async fn a_ttl_of_zero_stores_nothing() {
     let cache = world.process().cache;
     let never = InsertOptions::default().ttl(Duration::ZERO);
     let fetch = || async { Ok::<_, Infallible>(Fetched::new(bytes("v")).options(never)) };
-    assert_eq!(cache.get_or_fetch_with(&key("k"), fetch).await.unwrap().value, "v");
+    assert_eq!(cache.get_or_fetch(&key("k"), fetch).await.unwrap().value, "v");
     assert!(cache.get(&key("k")).await.is_none());
     assert!(world.remote.get(&key("k")).await.unwrap().entry.is_none());
 }
@@ -216,14 +216,18 @@ fn senseless_options_are_refused() {
     let builder = DualCache::<bytes::Bytes>::builder;
     let zero = Duration::ZERO;
     let cases = [
-        (builder().default_ttl(zero), BuildError::Zero("ttl")),
-        (builder().remote_deadline(zero), BuildError::Zero("remote_deadline")),
+        (builder().tune(|options| options.ttl = zero), BuildError::Zero("ttl")),
         (
-            builder().breaker(BreakerOptions::default().failures(0)),
+            builder().tune(|options| options.remote_deadline = zero),
+            BuildError::Zero("remote_deadline"),
+        ),
+        (
+            builder().tune(|options| options.breaker = BreakerOptions::default().failures(0)),
             BuildError::Zero("breaker.failures"),
         ),
         (
-            builder().breaker(BreakerOptions::default().probe_interval(zero)),
+            builder()
+                .tune(|options| options.breaker = BreakerOptions::default().probe_interval(zero)),
             BuildError::Zero("breaker.probe_interval"),
         ),
     ];

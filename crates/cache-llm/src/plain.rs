@@ -56,7 +56,7 @@ where
             .dual
             .query(plan.key())
             .tags(plan.tags())
-            .get_or_fetch_with(|| async {
+            .get_or_fetch(|| async {
                 if let Some(entry) = self.entry_of_stream(plan).await {
                     let options = insert_options(plan, entry.len());
                     return Ok(Fetched::new(entry).options(options));

@@ -104,7 +104,11 @@ mod times;
 
 pub use builder::{BuildError, MemoryBuilder};
 pub use cache::{Compute, Computed, ENTRY_OVERHEAD, MemoryCache};
-pub use cache_core::{Inserted, LocalStats};
+// What the signatures name, those of `LocalTier` included.
+pub use cache_core::{
+    BuildKeyHasher, CacheKey, Clock, Entry, Evictions, Inserted, Lifetime, LocalStats, LocalTier,
+    ManualClock, SystemClock, Tag, TagStamp, Tags, Timestamp,
+};
 pub use events::{Cause, Event};
 pub use janitor::Janitor;
 pub use options::InsertOptions;

@@ -16,8 +16,9 @@ impl<V> MemoryCache<CacheKey, Entry<V>, BuildKeyHasher> {
     /// say and [`ENTRY_OVERHEAD`].
     ///
     /// ```
-    /// use cache_core::{CacheKey, Clock, Entry, Inserted, Lifetime, LocalTier, SystemClock};
-    /// use cache_memory::LocalCache;
+    /// use cache_memory::{
+    ///     CacheKey, Clock, Entry, Inserted, Lifetime, LocalCache, LocalTier, SystemClock,
+    /// };
     /// use std::time::Duration;
     ///
     /// let l1 = LocalCache::local().max_weight(64 << 20).build()?;

@@ -43,8 +43,10 @@ pub(crate) fn cache(config: &Config) -> Result<Cache, BoxError> {
     let mut builder = DualCache::builder()
         .memory(memory)
         .weigher(|answer: &bytes::Bytes| answer.len() as u64)
-        .remote_deadline(config.redis_deadline)
-        .tune(|options| options.namespace.clone_from(&config.namespace));
+        .tune(|options| {
+            options.remote_deadline = config.redis_deadline;
+            options.namespace.clone_from(&config.namespace);
+        });
     if let Some(redis) = redis(config)? {
         // What one proxy replaces leaves the memory of the others.
         builder = builder.bus(Arc::new(redis.bus())).remote(Arc::new(redis), Raw);

@@ -4,8 +4,9 @@
 //! use std::time::Duration;
 //!
 //! use bytes::Bytes;
-//! use cache_core::{CacheKey, Clock, CodecId, Entry, Lifetime, Payload, RemoteTier, SystemClock};
-//! use cache_redis::RedisTier;
+//! use cache_redis::{
+//!     CacheKey, Clock, CodecId, Entry, Lifetime, Payload, RedisTier, RemoteTier, SystemClock,
+//! };
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tier = RedisTier::builder("redis://:password@127.0.0.1:6379/0")?
@@ -123,3 +124,10 @@ pub use llmix::Llmix;
 pub use record::encrypt::{KeyId, KeyRing};
 pub use server::Tls;
 pub use tier::RedisTier;
+
+// What the signatures name, those of the traits included.
+pub use cache_core::{
+    BoxError, CacheKey, Capabilities, Clock, CodecId, Entry, Error, Fence, Invalidation,
+    InvalidationBus, InvalidationStream, Lifetime, Lookup, Payload, PutFenced, RemoteTier,
+    StoredEntry, SystemClock, Tag, TagStamp, Tags, Timestamp,
+};

@@ -35,8 +35,7 @@ const BATCH_STEP: usize = 100;
 /// (with its timers on), and reconnects by itself; see the crate's documentation.
 ///
 /// ```no_run
-/// use cache_core::{CacheKey, RemoteTier};
-/// use cache_redis::RedisTier;
+/// use cache_redis::{CacheKey, RedisTier, RemoteTier};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tier = RedisTier::builder("redis://127.0.0.1/")?.prefix("answers").build()?;
@@ -176,7 +175,7 @@ impl RedisTier {
     /// included: one for each cache in memory.
     ///
     /// ```no_run
-    /// use cache_core::{Invalidation, InvalidationBus};
+    /// use cache_redis::{Invalidation, InvalidationBus};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tier = cache_redis::RedisTier::builder("redis://127.0.0.1/")?.build()?;

@@ -1,4 +1,5 @@
-//! The promises of [`RemoteTier`](cache_core::RemoteTier), one function each, and in [`bus`] those of
+//! The promises of [`RemoteTier`](cache_core::RemoteTier), one function each; in [`local`] those of
+//! [`LocalTier`](cache_core::LocalTier), and in [`bus`] those of
 //! [`InvalidationBus`](cache_core::InvalidationBus).
 //!
 //! Every function panics if the promise is broken. Those about tiers use keys of their own, so they can run at
@@ -10,6 +11,7 @@ pub mod batches;
 pub mod bus;
 pub mod fences;
 pub mod foreign;
+pub mod local;
 pub mod reads;
 pub mod removal;
 pub mod time;

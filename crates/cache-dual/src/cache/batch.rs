@@ -1,14 +1,14 @@
 //! Many keys at once.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::future::Future;
 use std::hash::BuildHasher;
 
 use cache_core::{CacheKey, LocalTier, Tag};
+use futures_util::FutureExt as _;
 
 use crate::cache::DualCache;
-use crate::error::FetchError;
+use crate::error::{FetchError, FetchFailure, shared};
 use crate::outcome::{Lookup, Outcome};
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
@@ -40,22 +40,27 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// `None` stands for a key that `fetch` returned no value for. Values of keys that it was not asked
     /// for are ignored.
     ///
+    /// What is about one key each has no say here: [`hedge_after`](crate::DualOptions::hedge_after) and
+    /// [`lease`](crate::DualOptions::lease); and an error of a batch is none of its keys', so that
+    /// [`negative_ttl`](crate::DualOptions::negative_ttl) keeps none.
+    ///
     /// # Errors
     ///
     /// What `fetch` returned, shared by all who waited for any of its keys; what others' fetches
     /// returned that this call waited for. Values that were fetched before are stored all the same.
-    pub async fn get_or_fetch_many<F, Fut, E, S>(
+    pub async fn get_or_fetch_many<F, Fut, E, S, K>(
         &self,
         keys: &[CacheKey],
-        fetch: F,
+        mut fetch: F,
     ) -> Result<Vec<Option<Outcome<V>>>, FetchError<E>>
     where
         F: FnMut(Vec<CacheKey>) -> Fut,
         Fut: Future<Output = Result<HashMap<CacheKey, V, S>, E>>,
-        E: StdError + Send + Sync + 'static,
+        E: FetchFailure<K>,
         S: BuildHasher,
     {
         self.inner.listen();
+        let fetch = |keys| fetch(keys).map(shared);
         self.inner.get_or_fetch_many(keys, fetch).await
     }
 }

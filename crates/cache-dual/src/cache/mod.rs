@@ -5,7 +5,6 @@ mod export;
 mod query;
 mod warm;
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -18,7 +17,8 @@ pub use query::Query;
 pub use warm::Warmed;
 
 use crate::builder::DualBuilder;
-use crate::error::FetchError;
+use crate::detached_options::DetachedOptions;
+use crate::error::{FetchError, FetchFailure, shared};
 use crate::fence::Ticket;
 use crate::fetch::FetchCount;
 use crate::health::Health;
@@ -95,8 +95,8 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
         self.inner.ttl(key).await
     }
 
-    /// The value of `key`; if no tier has it, the one that `fetch` returns, which is then stored
-    /// with the cache's own options.
+    /// The value of `key`; if no tier has it, the one that `fetch` returns, which is then stored: with
+    /// the cache's own options, or as it says if it returns a [`Fetched`] in place of a plain value.
     ///
     /// Concurrent calls for one key make one fetch: the first caller's. If that caller's future is
     /// dropped, another's takes over. Dropped, a call leaves nothing behind but, at most, a value
@@ -105,54 +105,36 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// If the fetch fails or takes longer than the hard timeout, and a stale value is left, that is
     /// the outcome.
     ///
-    /// `E` is an error type of your own, since callers share it. `Box<dyn Error>` and `anyhow::Error` are
-    /// none themselves: wrap them, as `.map_err(std::io::Error::other)` does.
+    /// `E` is any error type that is `Send` and `Sync`, or `Box<dyn Error + Send + Sync>`, or
+    /// `anyhow::Error`: all who wait share one, see [`OriginError`](crate::OriginError).
     ///
     /// # Errors
     ///
     /// [`FetchError::Origin`] with what `fetch` returned, shared by all who waited for it. It is not
     /// stored, unless [`negative_ttl`](crate::DualOptions::negative_ttl) says so.
     /// [`FetchError::TimedOut`] and [`FetchError::Shed`] only with the options that they belong to.
-    pub async fn get_or_fetch<F, Fut, E>(
+    pub async fn get_or_fetch<F, Fut, T, E, K>(
         &self,
         key: &CacheKey,
         fetch: F,
     ) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<V, E>>,
-        E: StdError + Send + Sync + 'static,
-    {
-        self.get_or_fetch_with(key, || async { fetch().await.map(Fetched::new) }).await
-    }
-
-    /// As [`get_or_fetch`](Self::get_or_fetch), where `fetch` also says how its value is to be
-    /// stored.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`get_or_fetch`](Self::get_or_fetch).
-    pub async fn get_or_fetch_with<F, Fut, E>(
-        &self,
-        key: &CacheKey,
-        fetch: F,
-    ) -> Result<Outcome<V>, FetchError<E>>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Fetched<V>, E>>,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>>,
+        T: Into<Fetched<V>>,
+        E: FetchFailure<K>,
     {
         if let Some(outcome) = self.inner.hit(key) {
             return Ok(outcome);
         }
         self.inner.listen();
+        let fetch = || async { shared(fetch().await.map(Into::into)) };
         Box::pin(self.inner.get_or_fetch(key, self.inner.terms(), fetch)).await
     }
 
-    /// As [`get_or_fetch_with`](Self::get_or_fetch_with), where the fetch runs in a task of its own and
-    /// goes on when its callers leave. So stale values can be served while it does, as
-    /// [`soft_timeout`](crate::DualOptions::soft_timeout) says, and values be fetched anew before they
-    /// end, as [`eager_refresh`](crate::DualOptions::eager_refresh) says.
+    /// As [`get_or_fetch`](Self::get_or_fetch), where the fetch runs in a task of its own and goes on
+    /// when its callers leave. So stale values can be served while it does, and values be fetched anew
+    /// before they end, as `options` say; a hit that is not due begins nothing.
     ///
     /// Dropped, a call leaves the fetch behind, which stores its value.
     ///
@@ -164,17 +146,19 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualCache<V, L> {
     /// # Panics
     ///
     /// Outside of a tokio runtime, unless it is a hit in memory.
-    pub async fn get_or_fetch_detached<F, Fut, E>(
+    pub async fn get_or_fetch_detached<F, Fut, T, E, K>(
         &self,
         key: &CacheKey,
+        options: DetachedOptions,
         fetch: F,
     ) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Fetched<V>, E>> + Send + 'static,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Fetched<V>>,
+        E: FetchFailure<K>,
     {
-        self.query(key).get_or_fetch_detached(fetch).await
+        self.query(key).get_or_fetch_detached(options, fetch).await
     }
 
     /// A key for [`Flights`](crate::flight::Flights) of your own: another one after each invalidation that

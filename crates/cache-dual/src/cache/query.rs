@@ -1,14 +1,15 @@
 //! [`Query`]: one call with options of its own.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
 use cache_core::{CacheKey, Inserted, LocalTier, Tag};
+use futures_util::FutureExt as _;
 
 use crate::cache::DualCache;
-use crate::error::FetchError;
+use crate::detached_options::DetachedOptions;
+use crate::error::{FetchError, FetchFailure, shared};
 use crate::fence::Ticket;
 use crate::fetch::Terms;
 use crate::outcome::{Fetched, InsertOptions, Lookup, Outcome};
@@ -59,12 +60,6 @@ impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Query<'a, V, L> {
         self
     }
 
-    /// See [`DualOptions::soft_timeout`](crate::DualOptions::soft_timeout).
-    pub const fn soft_timeout(mut self, limit: Duration) -> Self {
-        self.terms.soft = Some(limit);
-        self
-    }
-
     /// See [`DualOptions::hard_timeout`](crate::DualOptions::hard_timeout). For this caller only: one who
     /// waits for another's fetch has a limit of its own.
     pub const fn hard_timeout(mut self, limit: Duration) -> Self {
@@ -103,31 +98,19 @@ impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Query<'a, V, L> {
     /// # Errors
     ///
     /// As those of [`DualCache::get_or_fetch`].
-    pub async fn get_or_fetch<F, Fut, E>(self, fetch: F) -> Result<Outcome<V>, FetchError<E>>
+    pub async fn get_or_fetch<F, Fut, T, E, K>(self, fetch: F) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<V, E>>,
-        E: StdError + Send + Sync + 'static,
-    {
-        self.get_or_fetch_with(|| async { fetch().await.map(Fetched::new) }).await
-    }
-
-    /// As [`DualCache::get_or_fetch_with`].
-    ///
-    /// # Errors
-    ///
-    /// As those of [`DualCache::get_or_fetch`].
-    pub async fn get_or_fetch_with<F, Fut, E>(self, fetch: F) -> Result<Outcome<V>, FetchError<E>>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Fetched<V>, E>>,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>>,
+        T: Into<Fetched<V>>,
+        E: FetchFailure<K>,
     {
         let inner = &self.cache.inner;
         if let Some(outcome) = inner.hit(&self.key) {
             return Ok(outcome);
         }
         inner.listen();
+        let fetch = || async { shared(fetch().await.map(Into::into)) };
         Box::pin(inner.get_or_fetch(&self.key, self.terms, fetch)).await
     }
 
@@ -140,18 +123,24 @@ impl<'a, V: Clone + Send + Sync + 'static, L: LocalTier<V>> Query<'a, V, L> {
     /// # Panics
     ///
     /// Outside of a tokio runtime, unless it is a hit in memory.
-    pub async fn get_or_fetch_detached<F, Fut, E>(
+    pub async fn get_or_fetch_detached<F, Fut, T, E, K>(
         self,
+        options: DetachedOptions,
         fetch: F,
     ) -> Result<Outcome<V>, FetchError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Fetched<V>, E>> + Send + 'static,
-        E: StdError + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Fetched<V>>,
+        E: FetchFailure<K>,
     {
         let inner = &self.cache.inner;
         inner.listen();
-        inner.get_or_fetch_detached(&self.key, self.terms, fetch).await
+        let DetachedOptions { soft_timeout: soft, eager_refresh: eager } = options;
+        let terms = Terms { soft, eager, ..self.terms };
+        // Whatever the fetch is made of, only the caller's own parts go into the task.
+        let fetch = move || fetch().map(|fetched| shared(fetched.map(Into::into)));
+        inner.get_or_fetch_detached(&self.key, terms, fetch).await
     }
 
     /// As [`DualCache::insert`].

@@ -52,7 +52,7 @@ impl World {
             .memory(memory.clone())
             .remote(faults.clone(), Raw)
             .clock(self.clock.clone())
-            .default_ttl(TTL)
+            .tune(|options| options.ttl = TTL)
             .tune(change);
         if let Some(bus) = bus {
             builder = builder.bus(bus);
