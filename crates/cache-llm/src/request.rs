@@ -447,8 +447,9 @@ fn has_state(request: &Request<'_>, kind: AnswerKind) -> bool {
         AnswerKind::Responses => {
             member(request, "conversation").is_some()
                 || member(request, "background").and_then(Value::as_bool) == Some(true)
-                || member(request, "prompt")
-                    .is_some_and(|prompt| prompt.get("version").is_none_or(Value::is_null))
+                || member(request, "prompt").is_some_and(|prompt| {
+                    prompt.is_object() && prompt.get("version").is_none_or(Value::is_null)
+                })
         }
         // By its id, or as an object, which is a new one unless it has an id.
         AnswerKind::Messages => member(request, "container").is_some_and(|container| {
