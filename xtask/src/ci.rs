@@ -46,7 +46,10 @@ pub(crate) fn ci() -> Outcome {
     // The README's own command, so that what a newcomer is told is what is proven.
     steps.step("test", || run(&mut cargo("xtask test")))?;
     steps.step("models of threads", models)?;
-    steps.step("bench smoke", || run(&mut cargo("xtask bench memory --smoke")))?;
+    steps.step("bench smoke", || {
+        run(&mut cargo("xtask bench memory --smoke"))?;
+        run(&mut cargo("xtask bench llm --smoke"))
+    })?;
     steps.report();
     Ok(())
 }

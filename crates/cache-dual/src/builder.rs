@@ -129,8 +129,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
     /// Changes some of the options that are data: see [`DualOptions`] for what there is.
     ///
     /// ```
+    /// use std::time::Duration;
+    ///
     /// use cache_dual::DualCache;
-    ///     ///
+    ///
     /// let cache: DualCache<String> =
     ///     DualCache::builder().tune(|options| options.grace = Duration::from_secs(60)).build()?;
     /// # Ok::<(), cache_dual::BuildError>(())
