@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 /// What a cache has counted since it was made, read at one moment.
 ///
-/// Each lookup counts exactly once: as an L1 hit, an L2 hit or a miss (A73).
+/// Each lookup counts exactly once: as an L1 hit, an L2 hit or a miss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
@@ -209,7 +209,7 @@ impl AddAssign for RemoteStats {
     }
 }
 
-/// What several caches have counted together, as of different kinds of requests (A76).
+/// What several caches have counted together, as of different kinds of requests.
 impl Sum for CacheStats {
     fn sum<I: Iterator<Item = Self>>(stats: I) -> Self {
         stats.fold(Self::default(), |mut sum, stats| {

@@ -65,7 +65,7 @@ pub const RECENT: Duration = Duration::from_secs(1);
 /// The time of this machine: the wall clock as it stood when the process first asked, moved on by
 /// the monotonic clock.
 ///
-/// It neither jumps nor goes back when the wall clock is set (A26). All `SystemClock`s of a process
+/// It neither jumps nor goes back when the wall clock is set. All `SystemClock`s of a process
 /// agree. `now` costs one monotonic clock read, no system call. `recent` is, on Linux, the time of
 /// the kernel's last tick, a few milliseconds ago: it costs a fifth of that, and unlike the exact
 /// clock it does not hold up the processor's work on what comes before and after.

@@ -1,9 +1,11 @@
 //! [`DualBuilder`]: every option and part of a cache, checked once.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
 use cache_core::{Clock, Codec, InvalidationBus, LocalTier, RemoteTier, SystemClock};
 use cache_memory::LocalCache;
 
@@ -51,7 +53,7 @@ type RemoteParts<V> = (Arc<dyn RemoteTier>, Arc<dyn Codec<V>>);
 /// The memory tier: the caller's, or one that is yet to be made on the cache's own clock.
 enum Memory<L> {
     Given(L),
-    Default(fn(u64, Events, Arc<dyn Clock>) -> L),
+    Default(fn(&DualOptions, Events, Arc<dyn Clock>) -> L),
 }
 
 impl<V: Clone + Send + Sync + 'static> DualBuilder<V> {
@@ -61,19 +63,36 @@ impl<V: Clone + Send + Sync + 'static> DualBuilder<V> {
             remote: None,
             bus: None,
             options: DualOptions::default(),
-            weigher: Box::new(|_| 0),
+            weigher: Box::new(length),
             listener: None,
             clock: Arc::new(SystemClock),
         }
     }
 }
 
-fn default_memory<V>(entries: u64, events: Events, clock: Arc<dyn Clock>) -> LocalCache<V>
+/// What a value weighs whose type is one that says so.
+fn length<V: 'static>(value: &V) -> u64 {
+    let value: &dyn Any = value;
+    let length = None
+        .or_else(|| value.downcast_ref::<Bytes>().map(Bytes::len))
+        .or_else(|| value.downcast_ref::<Vec<u8>>().map(Vec::len))
+        .or_else(|| value.downcast_ref::<String>().map(String::len))
+        .or_else(|| value.downcast_ref::<Arc<str>>().map(|text| text.len()))
+        .or_else(|| value.downcast_ref::<Arc<[u8]>>().map(|bytes| bytes.len()));
+    length.map_or(0, |length| length as u64)
+}
+
+fn default_memory<V>(options: &DualOptions, events: Events, clock: Arc<dyn Clock>) -> LocalCache<V>
 where
     V: Clone + Send + Sync + 'static,
 {
     use cache_memory::{Cause, Event as Local};
-    let memory = LocalCache::local().max_entries(entries).clock(clock);
+    // Zero is possible where the strategy caches nothing.
+    let memory = LocalCache::local().max_entries(options.max_entries.max(1)).clock(clock);
+    let memory = match options.max_weight {
+        Some(bytes) => memory.max_weight(bytes),
+        None => memory,
+    };
     let memory = if events.is_heard() {
         memory.listener(move |event| match event {
             Local::Left(entry, Cause::Expired) => events.tell(&Event::Expire { key: *entry.key() }),
@@ -83,12 +102,12 @@ where
     } else {
         memory
     };
-    memory.build().expect("a bound in entries that was checked is a valid option")
+    memory.build().expect("bounds that were checked are valid options")
 }
 
 impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
-    /// The memory tier. Default: a [`LocalCache`] of
-    /// [`max_entries`](DualOptions::max_entries) entries.
+    /// The memory tier. Default: a [`LocalCache`] of [`max_entries`](DualOptions::max_entries) entries,
+    /// and of [`max_weight`](DualOptions::max_weight) bytes if that is set.
     ///
     /// It has to be on the same clock as the cache.
     pub fn memory<M: LocalTier<V>>(self, memory: M) -> DualBuilder<V, M> {
@@ -142,8 +161,10 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
         self
     }
 
-    /// What a value weighs in bytes, for a memory tier that is bounded in weight. Default: 0, to
-    /// which the memory tier adds what it spends on an entry itself.
+    /// What a value weighs in bytes where [`InsertOptions::weight`](crate::InsertOptions::weight) does not
+    /// say so, for a memory tier that is bounded in weight. The memory tier adds what it spends on an entry
+    /// itself. Default: the length of `Bytes`, `Vec<u8>`, `String`, `Arc<str>` and `Arc<[u8]>`; of other types
+    /// 0.
     pub fn weigher(mut self, weigher: impl Fn(&V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Box::new(weigher);
         self
@@ -182,9 +203,7 @@ impl<V: Clone + Send + Sync + 'static, L: LocalTier<V>> DualBuilder<V, L> {
         let events = Events::new(listener);
         let memory = match memory {
             Memory::Given(memory) => memory,
-            Memory::Default(make) => {
-                make(options.max_entries.max(1), events.clone(), Arc::clone(&clock))
-            }
+            Memory::Default(make) => make(&options, events.clone(), Arc::clone(&clock)),
         };
         let counters = Arc::new(Counters::new(&options.namespace));
         let l2 = remote.filter(|_| strategy.is_remote()).map(|(tier, codec)| {

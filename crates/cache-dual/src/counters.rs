@@ -45,7 +45,7 @@ impl Count {
 ///
 /// The facade's handles are taken once, when the cache is built, so counting costs no lookup of
 /// names; a recorder has to be installed before that. Labels are fixed words and the cache's own
-/// namespace (A78).
+/// namespace.
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) l1_hits: Count,

@@ -8,7 +8,7 @@ use cache_core::{CacheKey, Tag};
 
 use crate::outcome::Source;
 
-/// Something that happened to a cache (A114).
+/// Something that happened to a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

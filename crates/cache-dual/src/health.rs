@@ -19,7 +19,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether every configured tier serves (A67).
+    /// Whether every configured tier serves.
     pub const fn is_healthy(&self) -> bool {
         matches!(self.remote, None | Some((BreakerState::Closed, Ok(()))))
     }

@@ -49,7 +49,7 @@ macro_rules! members {
 
 members! {
     breaker, capacity, eager_refresh, failures, fetches_while_down, grace, hard_timeout, hedge_after, jitter,
-    known_tags, lease, max_entries, memory_ttl, namespace, negative_ttl, probe_interval, recheck,
+    known_tags, lease, max_entries, max_weight, memory_ttl, namespace, negative_ttl, probe_interval, recheck,
     remote_deadline, slow_call, soft_timeout, stale_retry, strategy, ttl, wait, writes,
 }
 
@@ -68,7 +68,7 @@ macro_rules! plain {
 }
 
 plain! {
-    BreakerOptions, Option<LeaseOptions>, Option<f64>, Option<usize>, Strategy, String, WriteMode, f64, u32, u64,
+    BreakerOptions, Option<LeaseOptions>, Option<f64>, Option<u64>, Option<usize>, Strategy, String, WriteMode, f64, u32, u64,
     usize,
 }
 

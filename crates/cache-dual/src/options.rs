@@ -9,7 +9,7 @@ use crate::strategy::Strategy;
 ///
 /// With feature `serde` it can be read from configuration: members that are left out have their
 /// defaults, unknown ones are refused, and durations are texts such as `1h` or `250ms`. What makes no
-/// sense is refused by [`DualBuilder::build`](crate::DualBuilder::build) (A116).
+/// sense is refused by [`DualBuilder::build`](crate::DualBuilder::build).
 ///
 /// ```
 /// use cache_dual::{DualCache, DualOptions};
@@ -109,6 +109,12 @@ pub struct DualOptions {
     /// How many entries the default memory tier holds; not used if another is given. Default: 10,000.
     #[cfg_attr(feature = "serde", serde(with = "crate::members::max_entries"))]
     pub max_entries: u64,
+    /// How many bytes the entries of the default memory tier weigh together at most; not used if another is
+    /// given. An entry weighs what [`InsertOptions::weight`](crate::InsertOptions::weight) or the
+    /// [`weigher`](crate::DualBuilder::weigher) says, and what the tier itself spends on it; one that alone
+    /// weighs more is not kept in memory. Default: no bound.
+    #[cfg_attr(feature = "serde", serde(with = "crate::members::max_weight"))]
+    pub max_weight: Option<u64>,
 }
 
 impl Default for DualOptions {
@@ -132,6 +138,7 @@ impl Default for DualOptions {
             recheck: Duration::from_secs(1),
             known_tags: 100_000,
             max_entries: 10_000,
+            max_weight: None,
         }
     }
 }
@@ -235,6 +242,7 @@ impl DualOptions {
             ("writes.capacity", queue),
             ("known_tags", Some(self.known_tags)),
             ("max_entries", Some(self.max_entries)),
+            ("max_weight", self.max_weight),
         ];
         let zeros = durations.map(|(name, value)| (name, value.is_some_and(|d| d.is_zero())));
         let nils = numbers.map(|(name, value)| (name, value == Some(0)));

@@ -1,6 +1,6 @@
 //! [`Strategy`]: which tiers a cache uses, as configuration says it.
 
-/// Which tiers a cache uses (A58).
+/// Which tiers a cache uses.
 ///
 /// An unknown name in configuration is an error; there is no fallback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

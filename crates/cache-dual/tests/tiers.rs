@@ -164,6 +164,48 @@ async fn what_is_too_heavy_for_memory_is_kept_remotely() {
     assert_eq!((outcome.value, outcome.source), (big, Source::L2));
 }
 
+/// A18: memory is bounded in bytes by an option, and texts and bytes weigh what they are long, whoever
+/// brought them.
+#[tokio::test]
+async fn memory_is_bounded_in_bytes() {
+    const BOUND: u64 = 64 << 10;
+    let world = World::new();
+    let writer = world.process().cache;
+    for number in 0..100 {
+        let _ = writer
+            .insert(key(&number.to_string()), bytes(&"x".repeat(4_096)), InsertOptions::new())
+            .await;
+    }
+    let cache = DualCache::builder()
+        .tune(|options| options.max_weight = Some(BOUND))
+        .remote(world.remote.clone(), Raw)
+        .clock(world.clock.clone())
+        .build()
+        .unwrap();
+    for number in 0..100 {
+        assert!(cache.get(&key(&number.to_string())).await.is_some(), "it is kept remotely");
+        assert!(cache.stats().l1.weight <= BOUND, "{:?}", cache.stats().l1);
+    }
+    assert!((8..16).contains(&cache.stats().l1.entries), "{:?}", cache.stats().l1);
+
+    let texts = || {
+        DualCache::<String>::builder()
+            .tune(|options| options.max_weight = Some(BOUND))
+            .build()
+            .unwrap()
+    };
+    let texts = texts();
+    for number in 0..100 {
+        let _ =
+            texts.insert(key(&number.to_string()), "x".repeat(4_096), InsertOptions::new()).await;
+    }
+    assert!((8..16).contains(&texts.stats().l1.entries), "{:?}", texts.stats().l1);
+
+    let nothing =
+        DualCache::<String>::builder().tune(|options| options.max_weight = Some(0)).build();
+    assert!(matches!(nothing, Err(cache_dual::BuildError::Zero("max_weight"))));
+}
+
 /// A18: memory weighs what it fills itself with by its own measure, whatever the writer's was.
 #[tokio::test]
 async fn a_fill_is_weighed_here() {

@@ -205,9 +205,13 @@ where
         self.inner.dual.remove_many(&keys).await
     }
 
-    /// Invalidates everything that was stored for a tenant, in both tiers and in all instances, and
-    /// lets nobody join a call that is under way. (Nobody joins the calls of others either; at most,
-    /// that makes some answers asked for once more.)
+    /// Invalidates everything that was stored for a tenant, in both tiers, and lets nobody join a call that
+    /// is under way. (Nobody joins the calls of others either; at most, that makes some answers asked for
+    /// once more.)
+    ///
+    /// The memory of other instances hears of it by a bus ([`DualBuilder::bus`](cache_dual::DualBuilder::bus));
+    /// without one it serves what it has until that copy's time is up
+    /// ([`memory_ttl`](cache_dual::DualOptions::memory_ttl)).
     ///
     /// ```
     /// # use cache_llm::{DualCache, LlmCache, Tenant};
@@ -229,7 +233,7 @@ where
     }
 
     /// As [`remove_tenant`](Self::remove_tenant), of all answers to requests that name this model,
-    /// spelled as they spell it.
+    /// spelled as they spell it: `*` stands for itself.
     ///
     /// # Errors
     ///

@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cache_core::CacheKey;
@@ -24,6 +25,9 @@ use crate::response::{ResponsePolicy, Transport};
 use crate::savings::Ledger;
 use crate::stored::{self, Stored};
 use crate::usage::Summary;
+
+/// How long a plain answer is read on that its caller has dropped.
+const UNREAD: Duration = Duration::from_secs(60);
 
 /// The key of the line about the answer of `key`. Keys are digests: one with some bits turned over is
 /// nobody else's.
@@ -92,8 +96,14 @@ where
         let body = match body {
             Some(watcher) => {
                 let limit = self.responses.largest();
-                let (_, reader) = Live::start(stream, limit, |recording| watcher.end(recording));
-                reader.into_stream().map(|chunk| chunk.map_err(cache_core::BoxError::from)).boxed()
+                // A cache that serves reads a plain answer whole before it hands it out.
+                let linger = match plan.transport() {
+                    Transport::Plain => UNREAD,
+                    Transport::Stream => self.responses.lingers(),
+                };
+                let end = |recording| watcher.end(recording);
+                let (_, reader) = Live::start_lingering(stream, limit, linger, end);
+                reader.map(|chunk| chunk.map_err(cache_core::BoxError::from)).boxed()
             }
             None => stream,
         };

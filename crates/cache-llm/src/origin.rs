@@ -13,7 +13,20 @@ pub type BodyStream = BoxStream<'static, Result<Bytes, BoxError>>;
 
 /// One call to the provider, made at most once ([`resend`](Origin::resend) aside) and only if the cache has no answer.
 ///
-/// Any `FnOnce() -> Future<Output = Result<OriginAnswer<Head>, Error>>` is one.
+/// Any `FnOnce() -> Future<Output = Result<OriginAnswer<Head>, Error>>` is one, whose error is an
+/// [`Error`]. `anyhow::Error` is none: it goes into a type of one's own.
+///
+/// ```
+/// #[derive(Debug, thiserror::Error)]
+/// #[error(transparent)]
+/// struct Failed(#[from] Box<dyn std::error::Error + Send + Sync>); // or anyhow::Error
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a call to the provider that this cache takes",
+    note = "an `async` closure that returns `Result<OriginAnswer<H>, E>` is one, for the `H` and `E` of \
+            this `LlmCache<H, E>`, where `H` is `Clone + Send + Sync` and `E: std::error::Error`",
+    note = "`anyhow::Error` and `Box<dyn Error>` are no `std::error::Error`: wrap them in a type of your own"
+)]
 pub trait Origin: Send {
     /// What comes with an answer and is handed to all who share it, such as the parts of an HTTP
     /// response. The cache does not look into it and does not store it.

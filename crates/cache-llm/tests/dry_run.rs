@@ -137,3 +137,35 @@ async fn a_report_of_what_was_served() {
     assert_eq!(report.not_stored, [("bypassed", 1), ("cut", 1), ("status", 1)].into());
     assert_eq!(report.hit_ratio(), Some(0.2));
 }
+
+/// Plain answers that nobody reads count as in a cache that serves, which reads them whole.
+#[tokio::test]
+async fn unread_answers_count() {
+    let cache = dry(DualCache::builder().build().unwrap(), true);
+    for _ in 0..2 {
+        let asked = plan(&cache, "");
+        let answer = Answer { body: two_pieces(PRICED), ..plain(200, "") };
+        let unread: Passed<Head> = passed(Calls::default().ask(&cache, &asked, answer).await);
+        drop(unread);
+        for _ in 0..20 {
+            tokio::task::yield_now().await; // to who reads on
+        }
+    }
+    let report = cache.report();
+    assert_eq!((report.hits, report.misses), (1, 1));
+    assert!(report.not_stored.is_empty(), "{report:?}");
+}
+
+/// A body whose second half comes later.
+fn two_pieces(text: &'static str) -> cache_llm::BodyStream {
+    let halves = text.as_bytes().split_at(text.len() / 2);
+    let pieces = [halves.0, halves.1].map(Bytes::from_static);
+    let later = |piece| async {
+        tokio::task::yield_now().await;
+        Ok(piece)
+    };
+    futures_util::StreamExt::boxed(futures_util::StreamExt::then(
+        futures_util::stream::iter(pieces),
+        later,
+    ))
+}

@@ -68,7 +68,7 @@ impl<V: 'static> Remote<V> {
     }
 
     /// Reads `key`, within the cache's own deadline unless the caller has another. `None` if the tier
-    /// did not answer, which is counted by kind (A61).
+    /// did not answer, which is counted by kind.
     pub(crate) async fn get(&self, key: &CacheKey, deadline: Option<Duration>) -> Option<Lookup> {
         self.read(key, deadline).await.ok()
     }

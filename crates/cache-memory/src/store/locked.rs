@@ -158,7 +158,7 @@ impl<'a, K, V> Locked<'a, K, V> {
         taken: &mut Taken<'_, K, V>,
     ) -> bool {
         loop {
-            // An overwrite needs room for the difference only, so it evicts nothing (A20).
+            // An overwrite needs room for the difference only, so it evicts nothing.
             let (entries, weight) = match old {
                 Some(old) => (0, weight.saturating_sub(self.line.weight(old.0.place()))),
                 None => (1, weight),
