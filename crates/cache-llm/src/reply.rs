@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cache_core::BoxError;
 use cache_dual::Source;
-use futures_util::stream::{StreamExt, once};
+use futures_util::stream::{StreamExt, TryStreamExt, once};
 use tokio::sync::watch;
 
 use crate::not_stored::NotStored;
@@ -133,7 +133,45 @@ impl Hit {
     }
 }
 
+impl<H> Reply<H> {
+    /// Its status: 200 of a hit.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Hit(_) => 200,
+            Self::Passed(passed) => passed.status,
+        }
+    }
+
+    /// Its body, whoever gave it.
+    ///
+    /// ```
+    /// # use cache_llm::{BoxError, Reply};
+    /// async fn read<H>(reply: Reply<H>) -> Result<(u16, bytes::Bytes), BoxError> {
+    ///     Ok((reply.status(), reply.into_body().bytes().await?))
+    /// }
+    /// ```
+    pub fn into_body(self) -> Body {
+        match self {
+            Self::Hit(hit) if hit.transport == Transport::Plain => Body::Whole(hit.body),
+            Self::Hit(hit) => Body::Stream(hit.into_stream()),
+            Self::Passed(passed) => passed.body,
+        }
+    }
+}
+
 impl Body {
+    /// All of it.
+    ///
+    /// # Errors
+    ///
+    /// If it breaks off.
+    pub async fn bytes(self) -> Result<Bytes, BoxError> {
+        match self {
+            Self::Whole(bytes) => Ok(bytes),
+            Self::Stream(stream) => Ok(stream.try_collect::<Vec<_>>().await?.concat().into()),
+        }
+    }
+
     /// The body as a stream.
     pub fn into_stream(self) -> BodyStream {
         match self {

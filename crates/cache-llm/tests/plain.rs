@@ -368,3 +368,27 @@ fn settings_are_checked() {
     assert!(build(requests().assumed_temperature(f64::NAN), responses()).is_err());
     assert_eq!(build(requests(), responses().max_answer(0)), Err(PolicyError::ZeroMaxAnswer));
 }
+
+/// Whoever gave an answer, it is read in one way.
+#[tokio::test]
+async fn replies_are_read_alike() {
+    let (cache, calls) = (cache(), Calls::default());
+    for asked in [plan(&cache, ""), plan(&cache, r#","seed":1,"stream":true"#)] {
+        let whole = match asked.transport() {
+            Transport::Plain => HELLO.to_owned(),
+            Transport::Stream => EVENTS.concat(),
+        };
+        for _ in 0..2 {
+            let answer = match asked.transport() {
+                Transport::Plain => plain(200, HELLO),
+                Transport::Stream => streamed(&EVENTS),
+            };
+            let reply = calls.ask(&cache, &asked, answer).await;
+            assert_eq!(reply.status(), 200);
+            assert_eq!(reply.into_body().bytes().await.unwrap(), whole);
+        }
+    }
+    assert_eq!(calls.count(), 2, "each was asked for once");
+    let broken = calls.ask(&cache, &plan(&cache, r#","seed":2"#), plain(503, "no")).await;
+    assert_eq!((broken.status(), broken.into_body().bytes().await.unwrap()), (503, "no".into()));
+}
