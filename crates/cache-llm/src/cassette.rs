@@ -30,43 +30,65 @@ use bytes::Bytes;
 use cache_core::CacheKey;
 use cache_dual::DualCache;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const FORMAT: &str = "cache-llm cassette 1";
 
 /// Answers that were recorded once and are played from then on, for tests without a provider.
 ///
+/// One that is played keeps [`LlmCache::answer`](crate::LlmCache::answer), [`cached`](crate::cached) and
+/// [`CachedProvider`](crate::CachedProvider) from ever asking the provider, save in a
+/// [dry run](crate::LlmCacheBuilder::dry_run), which uses no cassette. It cannot keep others from it: where
+/// [`LlmCache::prepare`](crate::LlmCache::prepare) returns a [`Bypass`](crate::Bypass), it is the caller who
+/// makes the call, or in a test makes none.
+///
+/// Recorded where there is no file yet, else played:
+///
 /// ```
-/// use cache_llm::{AnswerError, Cassette, CacheMode, DualCache, EndpointKind, KeyScope, LlmCache, Tenant};
-/// # use cache_llm::{OriginAnswer, Reply};
+/// use std::io::ErrorKind;
+/// use std::path::Path;
+///
+/// use cache_llm::{
+///     CacheMode, Cassette, CassetteError, DualCache, EndpointKind, KeyScope, LlmCache, Reply, Tenant,
+/// };
+/// # use cache_llm::OriginAnswer;
 /// # use futures_util::{StreamExt, stream};
 /// # type Cache = LlmCache<(), std::io::Error>;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let provider = || async {
+/// # async fn provider() -> Result<OriginAnswer<()>, std::io::Error> {
 /// #     let body = r#"{"choices":[{"message":{"content":"Paris"},"finish_reason":"stop"}]}"#;
 /// #     let body = stream::iter([Ok(body.into())]).boxed();
 /// #     Ok(OriginAnswer { status: 200, head: (), is_event_stream: false, content_encoded: false, body })
-/// # };
+/// # }
+///
+/// /// Whether the answer was played.
+/// async fn capital(path: &Path) -> Result<bool, Box<dyn std::error::Error>> {
+///     let cassette = match Cassette::load(path) {
+///         // Where nothing is to be recorded, as in CI, `Cassette::load(path)?` is all.
+///         Err(CassetteError::Io(error)) if error.kind() == ErrorKind::NotFound => {
+///             Cassette::recording()
+///         }
+///         loaded => loaded?,
+///     };
+///     let cache = Cache::builder(DualCache::builder().build()?).cassette(cassette.clone()).build()?;
+///     let body = br#"{"model":"m","messages":[{"role":"user","content":"Capital of France?"}]}"#;
+///     let plan =
+///         cache.prepare(EndpointKind::ChatCompletions, body, &KeyScope::new(Tenant::Shared))?;
+///     let answer = cache.answer(&plan, CacheMode::Use, provider).await?;
+///     if !cassette.is_playing() {
+///         let report = cassette.save(cache.dual(), path).await?;
+///         assert!(report.missing.is_empty(), "{report:?}");
+///     }
+///     Ok(matches!(answer, Reply::Hit(_)))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = std::env::temp_dir().join(format!("cassette-{}", std::process::id()));
 /// # std::fs::create_dir_all(&directory)?;
 /// # let path = directory.join("capital.json");
-/// let scope = KeyScope::new(Tenant::Shared);
-/// let body = br#"{"model":"m","messages":[{"role":"user","content":"Capital of France?"}]}"#;
-///
-/// // Once, with the provider:
-/// let cassette = Cassette::recording();
-/// let cache = Cache::builder(DualCache::builder().build()?).cassette(cassette.clone()).build()?;
-/// let plan = cache.prepare(EndpointKind::ChatCompletions, body, &scope)?;
-/// let _answer = cache.answer(&plan, CacheMode::Use, provider).await?;
-/// cassette.save(cache.dual(), &path).await?;
-///
-/// // From then on, without:
-/// let cassette = Cassette::load(&path)?;
-/// let cache = Cache::builder(DualCache::builder().build()?).cassette(cassette).build()?;
-/// let answer = cache.answer(&plan, CacheMode::Use, provider).await?;
-/// assert!(matches!(answer, Reply::Hit(_)));
+/// assert!(!capital(&path).await?); // with the provider
+/// assert!(capital(&path).await?); // and without
 /// # std::fs::remove_dir_all(&directory)?;
 /// # Ok(())
 /// # }
@@ -80,6 +102,27 @@ enum Content {
     Playing(BTreeMap<[u8; 32], Bytes>),
 }
 
+/// What a recording came to. Made by [`Cassette::save`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CassetteReport {
+    /// How many entries there are in the file.
+    pub recorded: usize,
+    /// What was asked for and is not among them, by key: it was found not worth storing, such as an error
+    /// ([`Storage::NotStored`](crate::Storage::NotStored) said so), its stream has not ended, or it is
+    /// gone from the cache since. Of several [`Samples`](crate::Samples), also those whose turn has not
+    /// come.
+    pub missing: Vec<Unrecorded>,
+}
+
+/// An answer that was asked for and is not recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unrecorded {
+    /// What it would stand under.
+    pub key: CacheKey,
+}
+
 /// Why a cassette could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,6 +133,12 @@ pub enum CassetteError {
     /// It is not a cassette, or of another version.
     #[error("this is not a cassette, or one of another version")]
     NotACassette(#[source] Option<serde_json::Error>),
+    /// Two entries have the same key, as after a merge of two files: which of them counts cannot be told.
+    #[error("two entries of the cassette have the key {key}")]
+    Duplicate {
+        /// The key, in hexadecimal digits.
+        key: String,
+    },
     /// It is being played, so nothing was recorded.
     #[error("a cassette that is played records nothing")]
     Playing,
@@ -99,8 +148,11 @@ pub enum CassetteError {
 #[serde(deny_unknown_fields)]
 struct File {
     format: String,
-    entries: BTreeMap<String, Stored>,
+    entries: Entries,
 }
+
+/// As they stand there, also those that come twice.
+struct Entries(Vec<(String, Stored)>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -117,7 +169,8 @@ impl Cassette {
     }
 
     /// Reads one to play: its cache answers from it alone, and never asks the provider. A request that is
-    /// not on it is [`AnswerError::NotRecorded`](crate::AnswerError::NotRecorded).
+    /// not on it is [`AnswerError::NotRecorded`](crate::AnswerError::NotRecorded); a typed one that could
+    /// not be, [`CachedError::NotRecordable`](crate::CachedError::NotRecordable).
     ///
     /// # Errors
     ///
@@ -130,26 +183,30 @@ impl Cassette {
     ///
     /// # Errors
     ///
-    /// [`CassetteError::NotACassette`].
+    /// [`CassetteError::NotACassette`]; [`CassetteError::Duplicate`].
     pub fn parse(json: &[u8]) -> Result<Self, CassetteError> {
         let file: File = serde_json::from_slice(json)
             .map_err(|error| CassetteError::NotACassette(Some(error)))?;
         if file.format != FORMAT {
             return Err(CassetteError::NotACassette(None));
         }
-        let entries = file.entries.into_iter().map(|(key, entry)| {
+        let mut entries = BTreeMap::new();
+        for (key, entry) in file.entries.0 {
+            let none = || CassetteError::NotACassette(None);
+            let digest = digest(&key).ok_or_else(none)?;
             let entry = match entry {
                 Stored::Text(lines) => lines.concat().into(),
-                Stored::Base64(text) => STANDARD.decode(text).ok()?.into(),
+                Stored::Base64(text) => STANDARD.decode(text).map_err(|_| none())?.into(),
             };
-            Some((digest(&key)?, entry))
-        });
-        let entries = entries.collect::<Option<_>>().ok_or(CassetteError::NotACassette(None))?;
+            if entries.insert(digest, entry).is_some() {
+                return Err(CassetteError::Duplicate { key });
+            }
+        }
         Ok(Self(Arc::new(Content::Playing(entries))))
     }
 
-    /// Writes all that was asked for and is stored in `dual`; how many entries. A stream is stored once it
-    /// has ended: see [`Recorded::outcome`](crate::Recorded::outcome).
+    /// Writes all that was asked for and is stored in `dual`, and reports what is not. A stream is stored
+    /// once it has ended: see [`Recorded::outcome`](crate::Recorded::outcome).
     ///
     /// # Errors
     ///
@@ -158,30 +215,37 @@ impl Cassette {
         &self,
         dual: &DualCache<Bytes>,
         path: impl AsRef<Path>,
-    ) -> Result<usize, CassetteError> {
-        let (json, count) = self.to_json(dual).await?;
+    ) -> Result<CassetteReport, CassetteError> {
+        let (json, report) = self.to_json(dual).await?;
         std::fs::write(path, json)?;
-        Ok(count)
+        Ok(report)
     }
 
-    /// What [`save`](Self::save) writes, and how many entries there are in it.
+    /// What [`save`](Self::save) writes, and what it reports.
     ///
     /// # Errors
     ///
     /// As those of [`save`](Self::save).
-    pub async fn to_json(&self, dual: &DualCache<Bytes>) -> Result<(String, usize), CassetteError> {
+    pub async fn to_json(
+        &self,
+        dual: &DualCache<Bytes>,
+    ) -> Result<(String, CassetteReport), CassetteError> {
         let Content::Recording(asked) = &*self.0 else { return Err(CassetteError::Playing) };
         let keys: Vec<CacheKey> =
             asked.lock().iter().map(|digest| CacheKey::from_digest(*digest)).collect();
         let found = dual.get_many(&keys).await;
-        let found = keys.iter().zip(found).filter_map(|(key, found)| Some((key, found?.value)));
-        let entries: BTreeMap<String, Stored> =
-            found.map(|(key, entry)| (hex(key.as_bytes()), stored(&entry))).collect();
-        let count = entries.len();
-        let file = File { format: FORMAT.to_owned(), entries };
+        let (mut entries, mut missing) = (Vec::new(), Vec::new());
+        for (key, found) in keys.into_iter().zip(found) {
+            match found {
+                Some(found) => entries.push((hex(key.as_bytes()), stored(&found.value))),
+                None => missing.push(Unrecorded { key }),
+            }
+        }
+        let report = CassetteReport { recorded: entries.len(), missing };
+        let file = File { format: FORMAT.to_owned(), entries: Entries(entries) };
         let mut json = serde_json::to_string_pretty(&file).map_err(io::Error::from)?;
         json.push('\n');
-        Ok((json, count))
+        Ok((json, report))
     }
 
     /// Takes note of what is asked for.
@@ -191,8 +255,8 @@ impl Cassette {
         }
     }
 
-    /// Whether answers come from it alone.
-    pub(crate) fn is_playing(&self) -> bool {
+    /// Whether it is played: it was read, and answers come from it alone.
+    pub fn is_playing(&self) -> bool {
         matches!(&*self.0, Content::Playing(_))
     }
 
@@ -202,6 +266,36 @@ impl Cassette {
             Content::Playing(entries) => entries.get(key.as_bytes()),
             Content::Recording(_) => None,
         }
+    }
+}
+
+impl Serialize for Entries {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, entry)| (key, entry)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("entries by key")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Entries(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
     }
 }
 

@@ -123,7 +123,7 @@ mod view;
 mod wire;
 
 pub use cache::{LlmCache, LlmCacheBuilder};
-pub use cassette::{Cassette, CassetteError};
+pub use cassette::{Cassette, CassetteError, CassetteReport, Unrecorded};
 pub use edit::{HitOptions, Identity, Reasoning, UsageView};
 pub use embeddings::EmbeddingOptions;
 pub use not_stored::NotStored;

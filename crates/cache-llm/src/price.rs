@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::models::{by_pattern, undated};
 use crate::usage::Usage;
@@ -34,8 +34,8 @@ pub struct PriceTable {
     pub models: BTreeMap<String, Price>,
 }
 
-/// What one model charges, in dollars for a million tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// What one model charges, in dollars for a million tokens. By default nothing, as a model of one's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// For what it reads.
@@ -52,6 +52,9 @@ pub struct Price {
 }
 
 /// An amount of money, in billionths of a dollar: sums of many small ones stay exact.
+///
+/// It serializes as the number that [`as_f64`](Self::as_f64) gives, e.g. `0.0035`. Times 10⁹ and rounded,
+/// that is [`as_nanos`](Self::as_nanos) again, up to 2 million dollars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dollars(u64);
 
@@ -83,6 +86,12 @@ impl Dollars {
 impl fmt::Display for Dollars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "${:.6}", self.as_f64())
+    }
+}
+
+impl Serialize for Dollars {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.as_f64())
     }
 }
 

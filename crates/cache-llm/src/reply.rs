@@ -94,7 +94,7 @@ pub enum Storage {
 }
 
 /// How the recording of a stream turns out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Recorded(pub(crate) watch::Receiver<Option<Result<(), NotStored>>>);
 
 impl Recorded {
@@ -108,6 +108,21 @@ impl Recorded {
             Ok(outcome) => outcome.clone().unwrap_or(Err(NotStored::Broken)),
             // The recording task is gone without a word: it panicked, or the runtime shut down.
             Err(_) => Err(NotStored::Broken),
+        }
+    }
+}
+
+/// Shows how it turned out, where that is known.
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0.borrow() {
+            // Nobody is left to say it, as `outcome` has it.
+            None if self.0.has_changed().is_err() => {
+                write!(f, "Recorded({:?})", NotStored::Broken)
+            }
+            None => f.write_str("Recorded(under way)"),
+            Some(Ok(())) => f.write_str("Recorded(stored)"),
+            Some(Err(reason)) => write!(f, "Recorded({reason:?})"),
         }
     }
 }
@@ -272,5 +287,27 @@ impl<E> Clone for AnswerError<E> {
             Self::Panicked => Self::Panicked,
             Self::NotRecorded { key } => Self::NotRecorded { key: key.clone() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a log shows of a recording is how it turned out, and nothing of how that is told.
+    #[test]
+    fn recordings_show_how_they_turned_out() {
+        let show = |outcome| {
+            let (sender, receiver) = watch::channel(None);
+            let storage = Storage::Recording(Recorded(receiver));
+            let before = format!("{storage:?}");
+            assert_eq!(before, "Recording(Recorded(under way))");
+            sender.send_replace(outcome);
+            drop(sender);
+            format!("{storage:?}")
+        };
+        assert_eq!(show(Some(Ok(()))), "Recording(Recorded(stored))");
+        assert_eq!(show(Some(Err(NotStored::Unfinished))), "Recording(Recorded(Unfinished))");
+        assert_eq!(show(None), "Recording(Recorded(Broken))", "nobody is left to say it");
     }
 }

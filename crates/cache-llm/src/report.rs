@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::counter;
 use parking_lot::Mutex;
+use serde::Serialize;
 
 use crate::not_stored::NotStored;
 use crate::request::Bypass;
@@ -13,7 +14,18 @@ use crate::savings::Savings;
 /// What was decided since the cache was built. Made by [`LlmCache::report`](crate::LlmCache::report).
 ///
 /// In a [dry run](crate::LlmCacheBuilder::dry_run), what would have been.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// It serializes with its fields' names, the [`Dollars`](crate::Dollars) as numbers:
+///
+/// ```
+/// # use cache_llm::{DualCache, LlmCache};
+/// # let cache = LlmCache::<(), std::io::Error>::builder(DualCache::builder().build()?).build()?;
+/// let json = serde_json::to_value(cache.report())?;
+/// assert_eq!(json["hits"], 0);
+/// assert_eq!(json["savings"]["other"]["dollars"], 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// Whether it is of a dry run.

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Counter, counter};
 use parking_lot::RwLock;
+use serde::Serialize;
 
 use crate::price::{Dollars, Price, PriceTable};
 use crate::usage::Usage;
 
 /// What hits have spared since the cache was built. Made by
 /// [`LlmCache::savings`](crate::LlmCache::savings).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Savings {
     /// By the model that answered, or, where the answer names none, that was asked for.
     pub models: BTreeMap<String, Saved>,
@@ -22,7 +23,7 @@ pub struct Savings {
 }
 
 /// What hits on answers of one model have spared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Saved {
     /// How many hits.
     pub hits: u64,

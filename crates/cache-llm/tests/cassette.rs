@@ -37,8 +37,10 @@ async fn record() -> String {
     recorded.outcome().await.unwrap();
     passed(calls.ask(&cache, &embed(&cache), plain(200, EMBEDDINGS)).await);
     passed(calls.ask(&cache, &plan(&cache, r#","seed":2"#), plain(500, "{}")).await);
-    let (json, count) = cassette.to_json(cache.dual()).await.unwrap();
-    assert_eq!((count, calls.count()), (4, 4), "errors are not recorded");
+    let (json, report) = cassette.to_json(cache.dual()).await.unwrap();
+    assert_eq!((report.recorded, calls.count()), (4, 4), "errors are not recorded");
+    let missing: Vec<_> = report.missing.iter().map(|missing| missing.key).collect();
+    assert_eq!(missing, [*plan(&cache, r#","seed":2"#).key()], "and said to be missing");
     json
 }
 
@@ -89,7 +91,9 @@ async fn files() {
     let cassette = Cassette::recording();
     let cache = with(&cassette);
     passed(Calls::default().ask(&cache, &plan(&cache, ""), plain(200, HELLO)).await);
-    assert_eq!(cassette.save(cache.dual(), &path).await.unwrap(), 1);
+    let report = cassette.save(cache.dual(), &path).await.unwrap();
+    assert_eq!((report.recorded, report.missing), (1, vec![]));
+    assert!(!cassette.is_playing());
     let played = with(&Cassette::load(&path).unwrap());
     hit(Calls::default().ask(&played, &plan(&played, ""), plain(200, "never")).await);
     std::fs::remove_dir_all(&directory).unwrap();
@@ -115,11 +119,23 @@ async fn samples_are_played_in_turns() {
     for text in ["Hello", "Howdy"] {
         passed(calls.ask(&cache, &plan, plain(200, HELLO.replace("Hello", text))).await);
     }
-    let (json, count) = cassette.to_json(cache.dual()).await.unwrap();
-    assert_eq!(count, 2);
+    let (json, report) = cassette.to_json(cache.dual()).await.unwrap();
+    assert_eq!((report.recorded, report.missing.len()), (2, 1), "the third had no turn");
     let cache = with(&Cassette::parse(json.as_bytes()).unwrap());
     for text in ["Hello", "Howdy", "Hello"] {
         let played = hit(calls.ask(&cache, &plan, plain(200, "never")).await);
         assert_eq!(played.body, HELLO.replace("Hello", text));
     }
+}
+
+/// A key that stands twice, as after a merge of two files, is an error: neither entry wins.
+#[test]
+fn keys_stand_once() {
+    let key = "0f".repeat(32);
+    let twice = format!(
+        r#"{{"format":"cache-llm cassette 1","entries":{{"{key}":{{"text":["a"]}},"{key}":{{"text":["b"]}}}}}}"#
+    );
+    let result = Cassette::parse(twice.as_bytes());
+    let Err(CassetteError::Duplicate { key: named }) = result else { panic!("{result:?}") };
+    assert_eq!(named, key);
 }

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use cache_dual::DualCache;
 use cache_llm::{
-    AnswerError, Bypass, CacheMode, CachedError, CachedProvider, ChunkStream, EndpointKind,
-    KeyScope, LlmProvider, NotStored, Preset, ProviderCache, ServedBy, Storage, Tenant, cached,
+    AnswerError, Bypass, CacheMode, CachedError, CachedProvider, Cassette, ChunkStream,
+    EndpointKind, KeyScope, LlmProvider, NotStored, Preset, ProviderCache, ServedBy, Storage,
+    Tenant, cached,
 };
 use common::poll;
 use futures_util::{StreamExt, stream};
@@ -282,4 +283,53 @@ async fn typed_embeddings_item_by_item() {
     assert_eq!(inner.count(), 2);
     let served = provider.serve(&of(json!(["bb", "a"])), CacheMode::Use).await.unwrap();
     assert!(served.is_cached());
+}
+
+/// While a cassette is played, no call is made, whichever way one is asked for: neither of a request that is
+/// not on it, nor of one that could not be.
+#[tokio::test]
+async fn a_played_cassette_makes_no_call() {
+    let empty = br#"{"format":"cache-llm cassette 1","entries":{}}"#;
+    let dual = DualCache::builder().build().unwrap();
+    let cassette = Cassette::parse(empty).unwrap();
+    let cache = ProviderCache::builder(dual).cassette(cassette).build().unwrap();
+    let inner = Mine::default();
+    let provider = around(&inner, "t", &cache);
+    let scope = KeyScope::new(Tenant::named("t"));
+    let mut bypassed = hi();
+    bypassed["store"] = json!(true);
+    for (request, is_bypassed) in [(hi(), false), (bypassed, true)] {
+        let call = || inner.complete(&request);
+        let kind = EndpointKind::ChatCompletions;
+        let served = cached::<_, Value, _, _, _>(&cache, kind, &request, &scope, call).await;
+        let mut errors = vec![served.unwrap_err(), provider.complete(&request).await.unwrap_err()];
+        for mode in [CacheMode::Use, CacheMode::Refresh, CacheMode::Bypass] {
+            errors.push(provider.serve(&request, mode).await.unwrap_err());
+        }
+        let Err(error) = provider.stream(&request).await else { panic!("a stream") };
+        errors.push(error);
+        for error in errors {
+            match error {
+                CachedError::NotRecordable(Bypass::Stored) if is_bypassed => {}
+                CachedError::Answer(AnswerError::NotRecorded { .. }) if !is_bypassed => {}
+                other => panic!("{other:?} of {request}"),
+            }
+        }
+    }
+    assert_eq!(inner.count(), 0);
+}
+
+/// One that records is in nobody's way.
+#[tokio::test]
+async fn a_recording_cassette_lets_bypassed_calls_pass() {
+    let dual = DualCache::builder().build().unwrap();
+    let cache = ProviderCache::builder(dual).cassette(Cassette::recording()).build().unwrap();
+    let inner = Mine::default();
+    let provider = around(&inner, "t", &cache);
+    let mut request = hi();
+    request["store"] = json!(true);
+    let served = provider.serve(&request, CacheMode::Use).await.unwrap();
+    assert!(matches!(served.by, ServedBy::Bypass(Bypass::Stored)));
+    assert!(provider.stream(&request).await.is_ok());
+    assert_eq!(inner.count(), 2);
 }

@@ -187,3 +187,64 @@ fn prices_are_data() {
     let unknown = r#"{"as_of":"x","models":{},"currency":"EUR"}"#;
     assert!(serde_json::from_str::<PriceTable>(unknown).is_err());
 }
+
+/// A report is JSON that a dashboard can show: counts and dollars as numbers, by name.
+#[tokio::test]
+async fn reports_serialize() {
+    let cache = priced(DualCache::builder().build().unwrap());
+    let (calls, plan) = (Calls::default(), plan(&cache, ""));
+    passed(calls.ask(&cache, &plan, plain(500, "{}")).await);
+    passed(calls.ask(&cache, &plan, plain(200, PRICED)).await);
+    hit(calls.ask(&cache, &plan, plain(200, "never")).await);
+    let scope = cache_llm::KeyScope::new(cache_llm::Tenant::Shared);
+    cache.prepare(cache_llm::EndpointKind::ChatCompletions, b"{", &scope).unwrap_err();
+    let nothing = serde_json::json!(
+        {"hits": 0, "unpriced": 0, "input_tokens": 0, "output_tokens": 0, "dollars": 0.0}
+    );
+    let expected = serde_json::json!({
+        "dry_run": false,
+        "bypassed": {"not_canonical": 1},
+        "hits": 1,
+        "misses": 2,
+        "not_stored": {"status": 1},
+        "savings": {
+            "models": {
+                "m-2026-01-02": {
+                    "hits": 1,
+                    "unpriced": 0,
+                    "input_tokens": 1000,
+                    "output_tokens": 200,
+                    "dollars": 0.014,
+                },
+            },
+            "other": nothing,
+            "prices_as_of": "2026-11-01",
+        },
+    });
+    assert_eq!(serde_json::to_value(cache.report()).unwrap(), expected);
+}
+
+/// The number of dollars is the one that stands in the source, and none of the billionths is lost.
+#[test]
+fn dollars_serialize_as_a_number() {
+    for (nanos, json) in [
+        (0, "0.0"),
+        (1, "1e-9"),
+        (3_500_000, "0.0035"),
+        (1_234_567_890_123, "1234.567890123"),
+        (2_000_000_000_000_001, "2000000.000000001"),
+    ] {
+        assert_eq!(serde_json::to_string(&Dollars::from_nanos(nanos)).unwrap(), json);
+        let back: f64 = json.parse().unwrap();
+        assert_eq!((back * 1e9).round().to_string(), nanos.to_string());
+    }
+}
+
+/// A price that is not given is none.
+#[test]
+fn a_price_by_default_is_nothing() {
+    let usage = Usage { input: Some(1_000), output: Some(1_000), ..Usage::default() };
+    assert_eq!(Price::default().cost(&usage), Some(Dollars::default()));
+    let price = Price { input: 1.0, ..Price::default() };
+    assert_eq!(price.cost(&usage), Some(Dollars::from_nanos(1_000_000)));
+}

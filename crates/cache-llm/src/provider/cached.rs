@@ -11,14 +11,15 @@ use super::ProviderCache;
 use super::api::{ChunkStream, LlmProvider};
 use super::chunks;
 use super::error::{CachedError, CallError};
-use super::function::{Served, ask, body, encoded};
+use super::function::{Served, allowed, ask, body, encoded};
 use crate::origin::{Origin, OriginAnswer};
 use crate::reply::{AnswerError, CacheMode, Reply};
 
 /// A typed provider with a cache around it; one itself.
 ///
 /// It keeps the provider's name, and passes its availability through. A hit asks neither the provider
-/// nor whether it is available; so callers that hold back while it is not may still ask here.
+/// nor whether it is available; so callers that hold back while it is not may still ask here. While a
+/// [`Cassette`](crate::Cassette) is played, no call of the provider is made, for no request.
 ///
 /// ```
 /// use std::io;
@@ -157,16 +158,20 @@ impl<P: LlmProvider> LlmProvider for CachedProvider<P> {
             let chunks = self.inner.stream(request).await.map_err(CallError::Provider)?;
             Ok(chunks::encoded(kind, chunks))
         };
-        let body = if let Ok(plan) = self.cache.prepare(kind, body.as_bytes(), &self.scope) {
-            let reply = self.cache.answer(&plan, CacheMode::Use, call).await;
-            match reply.map_err(CachedError::Answer)? {
-                Reply::Hit(hit) => hit.into_stream(),
-                Reply::Passed(passed) => passed.body.into_stream(),
+        let body = match self.cache.prepare(kind, body.as_bytes(), &self.scope) {
+            Ok(plan) => {
+                let reply = self.cache.answer(&plan, CacheMode::Use, call).await;
+                match reply.map_err(CachedError::Answer)? {
+                    Reply::Hit(hit) => hit.into_stream(),
+                    Reply::Passed(passed) => passed.body.into_stream(),
+                }
             }
-        } else {
-            let answer: Result<OriginAnswer<()>, CallError<P::Error>> = call().await;
-            let answer = answer.map_err(|error| AnswerError::Origin(Arc::new(error)));
-            answer.map_err(CachedError::Answer)?.body
+            Err(reason) => {
+                allowed(&self.cache, reason)?;
+                let answer: Result<OriginAnswer<()>, CallError<P::Error>> = call().await;
+                let answer = answer.map_err(|error| AnswerError::Origin(Arc::new(error)));
+                answer.map_err(CachedError::Answer)?.body
+            }
         };
         Ok(chunks::decoded(body, self.cache.inner.responses.largest()))
     }

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::ProviderCache;
 use super::error::{CachedError, CallError};
+use crate::cassette::Cassette;
 use crate::members::{Members, name};
 use crate::origin::{Origin, OriginAnswer};
 use crate::reply::{AnswerError, Body, CacheMode, Reply, Storage};
@@ -59,6 +60,7 @@ impl<A> Served<A> {
 ///
 /// The request is keyed by the JSON that it serializes to, as one for a plain answer. Answers are judged
 /// and kept as those of HTTP calls are, so both share entries; a hit is decoded anew for each caller.
+/// A request that is none of the cache's business goes to `call`, save while a [`Cassette`] is played.
 ///
 /// ```
 /// use cache_llm::{DualCache, EndpointKind, KeyScope, ProviderCache, Tenant, cached};
@@ -83,7 +85,8 @@ impl<A> Served<A> {
 ///
 /// # Errors
 ///
-/// [`CachedError`]: what `call` returned, shared by all who waited; or a type that does not serialize.
+/// [`CachedError`]: what `call` returned, shared by all who waited; or a type that does not serialize; or,
+/// while a [`Cassette`] is played, a request that is not on it.
 pub async fn cached<R, A, E, F, Fut>(
     cache: &ProviderCache<E>,
     kind: EndpointKind,
@@ -126,6 +129,7 @@ where
             }
         },
         Err(reason) => {
+            let reason = allowed(cache, reason)?;
             let answer = origin.call().await;
             let answer = answer.map_err(|error| AnswerError::Origin(Arc::new(error)));
             let body = Body::Stream(answer.map_err(CachedError::Answer)?.body);
@@ -144,6 +148,17 @@ where
     };
     let answer = serde_json::from_slice(&bytes).map_err(CachedError::Decode)?;
     Ok(Served { answer, by })
+}
+
+/// Why a request goes past the cache to the provider, if it may: what a cassette plays asks nobody.
+pub(super) fn allowed<E>(cache: &ProviderCache<E>, reason: Bypass) -> Result<Bypass, CachedError<E>>
+where
+    E: Error + Send + Sync + 'static,
+{
+    let inner = &cache.inner;
+    let is_played = inner.cassette.as_ref().is_some_and(Cassette::is_playing);
+    // A dry run asks the provider whatever there is.
+    if is_played && !inner.dry_run { Err(CachedError::NotRecordable(reason)) } else { Ok(reason) }
 }
 
 /// An answer as the cache takes it.
