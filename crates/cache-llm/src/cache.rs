@@ -142,7 +142,7 @@ where
     {
         let inner = &*self.inner;
         if let Some(cassette) = inner.cassette.as_ref().filter(|_| !inner.dry_run) {
-            cassette.note(&plan.keys());
+            cassette.note(plan);
         }
         let picked;
         let plan = if plan.samples().count.get() > 1 {
@@ -344,7 +344,11 @@ where
                 self.hit(plan, &Outcome { value, source, freshness, stored_at, expires_at })
             }),
         };
-        reply.ok_or_else(|| AnswerError::NotRecorded { key: plan.key().short().to_string() })
+        reply.ok_or_else(|| AnswerError::NotRecorded {
+            key: plan.key().short().to_string(),
+            kind: plan.kind(),
+            model: plan.model().to_owned(),
+        })
     }
 
     /// The stored answer as the request of `plan` wants it; `None` if that cannot be had of it.

@@ -9,16 +9,17 @@
 //! {
 //!   "format": "cache-llm cassette 1",
 //!   "entries": {
-//!     "<key, 64 hexadecimal digits>": {"text": ["line\n", "line\n"]},
-//!     "<key>": {"base64": "..."}
+//!     "<key, 64 hexadecimal digits>": {"kind": "chat", "model": "gpt-4o", "text": ["line\n", "line\n"]},
+//!     "<key>": {"kind": "embeddings", "model": "mine", "base64": "..."}
 //!   }
 //! }
 //! ```
 //!
-//! Each entry is what the cache stores: as text, cut behind its line ends, or in base64 if it is none. It
-//! holds answers in clear, and no requests.
+//! Each entry is what the cache stores: as text, cut behind its line ends, or in base64 if it is none.
+//! `kind` and `model` tell people what was asked for; they may be left out, and count for nothing. It
+//! holds answers in clear, and no more of requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -32,6 +33,9 @@ use cache_dual::DualCache;
 use parking_lot::Mutex;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::plan::Plan;
+use crate::response::AnswerKind;
 
 const FORMAT: &str = "cache-llm cassette 1";
 
@@ -97,9 +101,16 @@ const FORMAT: &str = "cache-llm cassette 1";
 pub struct Cassette(Arc<Content>);
 
 enum Content {
-    /// The keys that were asked for.
-    Recording(Mutex<BTreeSet<[u8; 32]>>),
+    /// What was asked for, by key.
+    Recording(Mutex<BTreeMap<[u8; 32], About>>),
     Playing(BTreeMap<[u8; 32], Bytes>),
+}
+
+/// What people know a request by.
+#[derive(Clone)]
+struct About {
+    kind: AnswerKind,
+    model: String,
 }
 
 /// What a recording came to. Made by [`Cassette::save`].
@@ -108,7 +119,7 @@ enum Content {
 pub struct CassetteReport {
     /// How many entries there are in the file.
     pub recorded: usize,
-    /// What was asked for and is not among them, by key: it was found not worth storing, such as an error
+    /// What was asked for and is not among them: it was found not worth storing, such as an error
     /// ([`Storage::NotStored`](crate::Storage::NotStored) said so), its stream has not ended, or it is
     /// gone from the cache since. Of several [`Samples`](crate::Samples), also those whose turn has not
     /// come.
@@ -121,6 +132,10 @@ pub struct CassetteReport {
 pub struct Unrecorded {
     /// What it would stand under.
     pub key: CacheKey,
+    /// What kind of answer it would be.
+    pub kind: AnswerKind,
+    /// The model that the request names.
+    pub model: String,
 }
 
 /// Why a cassette could not be read or written.
@@ -154,11 +169,18 @@ struct File {
 /// As they stand there, also those that come twice.
 struct Entries(Vec<(String, Stored)>);
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Stored {
-    Text(Vec<String>),
-    Base64(String),
+/// One entry: `text` or `base64`.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Stored {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
 }
 
 impl Cassette {
@@ -194,9 +216,10 @@ impl Cassette {
         for (key, entry) in file.entries.0 {
             let none = || CassetteError::NotACassette(None);
             let digest = digest(&key).ok_or_else(none)?;
-            let entry = match entry {
-                Stored::Text(lines) => lines.concat().into(),
-                Stored::Base64(text) => STANDARD.decode(text).map_err(|_| none())?.into(),
+            let entry = match (entry.text, entry.base64) {
+                (Some(lines), None) => lines.concat().into(),
+                (None, Some(text)) => STANDARD.decode(text).map_err(|_| none())?.into(),
+                _ => return Err(none()),
             };
             if entries.insert(digest, entry).is_some() {
                 return Err(CassetteError::Duplicate { key });
@@ -231,14 +254,20 @@ impl Cassette {
         dual: &DualCache<Bytes>,
     ) -> Result<(String, CassetteReport), CassetteError> {
         let Content::Recording(asked) = &*self.0 else { return Err(CassetteError::Playing) };
+        let asked = asked.lock().clone();
         let keys: Vec<CacheKey> =
-            asked.lock().iter().map(|digest| CacheKey::from_digest(*digest)).collect();
+            asked.keys().map(|digest| CacheKey::from_digest(*digest)).collect();
         let found = dual.get_many(&keys).await;
         let (mut entries, mut missing) = (Vec::new(), Vec::new());
-        for (key, found) in keys.into_iter().zip(found) {
+        for ((key, about), found) in keys.into_iter().zip(asked.into_values()).zip(found) {
+            let About { kind, model } = about;
             match found {
-                Some(found) => entries.push((hex(key.as_bytes()), stored(&found.value))),
-                None => missing.push(Unrecorded { key }),
+                Some(found) => {
+                    let stored = stored(&found.value);
+                    let (kind, model) = (Some(label(kind).to_owned()), Some(model));
+                    entries.push((hex(key.as_bytes()), Stored { kind, model, ..stored }));
+                }
+                None => missing.push(Unrecorded { key, kind, model }),
             }
         }
         let report = CassetteReport { recorded: entries.len(), missing };
@@ -249,9 +278,11 @@ impl Cassette {
     }
 
     /// Takes note of what is asked for.
-    pub(crate) fn note(&self, keys: &[CacheKey]) {
+    pub(crate) fn note(&self, plan: &Plan) {
         if let Content::Recording(asked) = &*self.0 {
-            asked.lock().extend(keys.iter().map(|key| *key.as_bytes()));
+            let about = About { kind: plan.kind(), model: plan.model().to_owned() };
+            let keys = plan.keys();
+            asked.lock().extend(keys.iter().map(|key| (*key.as_bytes(), about.clone())));
         }
     }
 
@@ -301,8 +332,21 @@ impl<'de> Deserialize<'de> for Entries {
 
 fn stored(entry: &[u8]) -> Stored {
     match std::str::from_utf8(entry) {
-        Ok(text) => Stored::Text(text.split_inclusive('\n').map(str::to_owned).collect()),
-        Err(_) => Stored::Base64(STANDARD.encode(entry)),
+        Ok(text) => {
+            let lines = text.split_inclusive('\n').map(str::to_owned).collect();
+            Stored { text: Some(lines), ..Stored::default() }
+        }
+        Err(_) => Stored { base64: Some(STANDARD.encode(entry)), ..Stored::default() },
+    }
+}
+
+const fn label(kind: AnswerKind) -> &'static str {
+    match kind {
+        AnswerKind::Chat => "chat",
+        AnswerKind::Completions => "completions",
+        AnswerKind::Responses => "responses",
+        AnswerKind::Messages => "messages",
+        AnswerKind::Embeddings => "embeddings",
     }
 }
 

@@ -16,7 +16,7 @@ use crate::origin::BodyStream;
 use crate::price::Dollars;
 use crate::replay::paced;
 use crate::request::Bypass;
-use crate::response::Transport;
+use crate::response::{AnswerKind, Transport};
 use crate::stored::About;
 use crate::usage::Usage;
 
@@ -258,10 +258,14 @@ pub enum AnswerError<E> {
     #[error("the caller that was asking the origin panicked")]
     Panicked,
     /// Answers come from a [`Cassette`](crate::Cassette), and this one is not on it.
-    #[error("no answer is recorded under key {key}")]
+    #[error("no answer of {model:?} ({kind:?}) is recorded under key {key}")]
     NotRecorded {
         /// The beginning of the key, as [`CacheKey::short`](crate::CacheKey::short) gives it.
         key: String,
+        /// What kind of answer was asked for.
+        kind: AnswerKind,
+        /// The model that the request names.
+        model: String,
     },
 }
 
@@ -285,7 +289,9 @@ impl<E> Clone for AnswerError<E> {
             Self::TimedOut { limit } => Self::TimedOut { limit: *limit },
             Self::Shed => Self::Shed,
             Self::Panicked => Self::Panicked,
-            Self::NotRecorded { key } => Self::NotRecorded { key: key.clone() },
+            Self::NotRecorded { key, kind, model } => {
+                Self::NotRecorded { key: key.clone(), kind: *kind, model: model.clone() }
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 
 use cache_dual::DualCache;
 use cache_llm::{
-    AnswerError, CacheMode, Cassette, CassetteError, EndpointKind, KeyScope, LlmCache, Plan,
-    Rotation, Samples, Storage, Tenant,
+    AnswerError, AnswerKind, CacheMode, Cassette, CassetteError, EndpointKind, KeyScope, LlmCache,
+    Plan, Rotation, Samples, Storage, Tenant,
 };
 use common::*;
 
@@ -39,8 +39,9 @@ async fn record() -> String {
     passed(calls.ask(&cache, &plan(&cache, r#","seed":2"#), plain(500, "{}")).await);
     let (json, report) = cassette.to_json(cache.dual()).await.unwrap();
     assert_eq!((report.recorded, calls.count()), (4, 4), "errors are not recorded");
-    let missing: Vec<_> = report.missing.iter().map(|missing| missing.key).collect();
-    assert_eq!(missing, [*plan(&cache, r#","seed":2"#).key()], "and said to be missing");
+    let [missing] = &report.missing[..] else { panic!("{report:?}") };
+    assert_eq!(missing.key, *plan(&cache, r#","seed":2"#).key(), "and said to be missing");
+    assert_eq!((missing.kind, &*missing.model), (AnswerKind::Chat, "m"));
     json
 }
 
@@ -64,8 +65,12 @@ async fn recorded_and_played() {
             asked.add();
             Ok(plain(200, HELLO))
         });
-        let Err(AnswerError::NotRecorded { key }) = result.await else { panic!("{mode:?}") };
-        assert_eq!(key, missing.key().short().to_string());
+        let error = result.await.map(|_| ()).unwrap_err();
+        let short = missing.key().short().to_string();
+        let says = format!("no answer of \"m\" (Chat) is recorded under key {short}");
+        assert_eq!(error.to_string(), says);
+        let AnswerError::NotRecorded { key, kind, model } = error else { panic!("{mode:?}") };
+        assert_eq!((key, kind, &*model), (short, AnswerKind::Chat, "m"));
     }
     assert_eq!(calls.count(), 0, "the provider is never asked");
     let result = cassette.to_json(cache.dual()).await;
@@ -79,6 +84,9 @@ async fn files_can_be_compared() {
     assert_eq!(json, record().await);
     let lines = json.lines().map(str::trim);
     assert!(lines.clone().any(|line| line == r#""data: [DONE]\n","#), "{json}");
+    for name in [r#""kind": "chat","#, r#""kind": "embeddings","#, r#""model": "m","#] {
+        assert!(lines.clone().any(|line| line == name), "{name} in {json}");
+    }
     assert!(!json.contains("tenant") && !json.contains("messages"), "no requests: {json}");
 }
 
@@ -103,6 +111,9 @@ async fn files() {
         r#"{"format":"cache-llm cassette 2","entries":{}}"#,
         r#"{"format":"cache-llm cassette 1","entries":{"00":{"text":[]}}}"#,
         r#"{"format":"cache-llm cassette 1","entries":{},"more":1}"#,
+        &of("{}"),
+        &of(r#"{"text":[],"base64":""}"#),
+        &of(r#"{"text":[],"more":1}"#),
     ] {
         let result = Cassette::parse(none.as_bytes());
         assert!(matches!(result, Err(CassetteError::NotACassette(_))), "{none}");
@@ -125,6 +136,20 @@ async fn samples_are_played_in_turns() {
     for text in ["Hello", "Howdy", "Hello"] {
         let played = hit(calls.ask(&cache, &plan, plain(200, "never")).await);
         assert_eq!(played.body, HELLO.replace("Hello", text));
+    }
+}
+
+/// A cassette of one entry, which is this.
+fn of(entry: &str) -> String {
+    let key = "0f".repeat(32);
+    format!(r#"{{"format":"cache-llm cassette 1","entries":{{"{key}":{entry}}}}}"#)
+}
+
+/// Files from before entries named their kind and model are read as ever.
+#[test]
+fn names_may_be_left_out() {
+    for entry in [r#"{"text":["a"]}"#, r#"{"base64":""}"#, r#"{"kind":"chat","text":[]}"#] {
+        assert!(Cassette::parse(of(entry).as_bytes()).is_ok(), "{entry}");
     }
 }
 
