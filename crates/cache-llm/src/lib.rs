@@ -89,6 +89,10 @@
 //! transports), [`live::Live`] (one body, many readers), [`Replay`], [`RequestPolicy`] and
 //! [`ResponsePolicy`] can be used alone.
 
+#[cfg(all(doctest, feature = "serde"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod cache;
 mod cassette;
 mod collect;
