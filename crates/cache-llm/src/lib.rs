@@ -89,6 +89,10 @@
 //! transports), [`live::Live`] (one body, many readers), [`Replay`], [`RequestPolicy`] and
 //! [`ResponsePolicy`] can be used alone.
 
+#[cfg(all(doctest, feature = "serde"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod cache;
 mod cassette;
 mod collect;
@@ -113,6 +117,8 @@ mod request;
 mod response;
 mod samples;
 mod savings;
+#[cfg(feature = "serde")]
+mod settings;
 pub mod sse;
 mod stored;
 mod streamed;
@@ -129,7 +135,7 @@ pub use embeddings::EmbeddingOptions;
 pub use not_stored::NotStored;
 pub use origin::{BodyStream, Origin, OriginAnswer, WithBody};
 pub use plan::Plan;
-pub use price::{Dollars, Price, PriceTable};
+pub use price::{Dollars, Price, PriceError, PriceTable};
 pub use provider::{
     CachedError, CachedProvider, CallError, ChunkStream, LlmProvider, Preset, ProviderCache,
     Served, ServedBy, cached,

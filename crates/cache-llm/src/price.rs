@@ -28,7 +28,9 @@ use crate::usage::Usage;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceTable {
-    /// When these prices held, for people to see.
+    /// When these prices held, for people to see ([`Savings::prices_as_of`](crate::Savings)). Any text;
+    /// empty if that is not known. Default in configuration: empty.
+    #[serde(default)]
     pub as_of: String,
     /// The prices by model.
     pub models: BTreeMap<String, Price>,
@@ -49,6 +51,21 @@ pub struct Price {
     /// For what it reads and writes to the provider's own cache. Default: as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<f64>,
+}
+
+/// A price that no model can have.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "`{price}` of model `{model}`: a price has to be a number that is not negative, not {value}"
+)]
+#[non_exhaustive]
+pub struct PriceError {
+    /// The model, as the table calls it.
+    pub model: Box<str>,
+    /// Which of its prices: `input`, `output`, `cached_input` or `cache_write`.
+    pub price: &'static str,
+    /// What it is.
+    pub value: f64,
 }
 
 /// An amount of money, in billionths of a dollar: sums of many small ones stay exact.
@@ -115,12 +132,19 @@ impl PriceTable {
     }
 
     /// The first price that is no price.
-    pub(crate) fn flaw(&self) -> Option<f64> {
-        let of = |price: &Price| {
-            [Some(price.input), Some(price.output), price.cached_input, price.cache_write]
-        };
-        let mut all = self.models.values().flat_map(of).flatten();
-        all.find(|price| !price.is_finite() || *price < 0.0)
+    pub(crate) fn flaw(&self) -> Option<PriceError> {
+        let mut all = self.models.iter().flat_map(|(model, price)| {
+            [
+                ("input", Some(price.input)),
+                ("output", Some(price.output)),
+                ("cached_input", price.cached_input),
+                ("cache_write", price.cache_write),
+            ]
+            .into_iter()
+            .filter_map(move |(price, value)| Some((model, price, value?)))
+        });
+        let flaw = all.find(|(_, _, value)| !value.is_finite() || *value < 0.0);
+        flaw.map(|(model, price, value)| PriceError { model: model.as_str().into(), price, value })
     }
 }
 

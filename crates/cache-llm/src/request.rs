@@ -1,6 +1,7 @@
 //! [`RequestPolicy`]: which requests the cache has anything to do with.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use cache_core::CacheKey;
@@ -9,6 +10,7 @@ use cache_key::{EndpointKind, KeyScope, NotCanonical, Request, Value};
 
 use crate::models::by_pattern;
 use crate::plan::Plan;
+use crate::price::PriceError;
 use crate::response::{AnswerKind, Asked, StreamOptions, Transport};
 use crate::tags;
 
@@ -34,7 +36,8 @@ use crate::tags;
 /// temperature will do.
 ///
 /// With feature `serde` it can be read from configuration: members that are left out have their
-/// defaults, unknown ones are refused, and durations are texts such as `1h`.
+/// defaults, unknown ones are refused, and durations are texts such as `1h`. The names in `kind_ttl`
+/// are `chat`, `completions`, `responses`, `messages` and `embeddings`: see [`AnswerKind`].
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```ignore")]
 /// use cache_llm::RequestPolicy;
@@ -52,31 +55,37 @@ use crate::tags;
 #[must_use]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct RequestPolicy {
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::chat"))]
     chat: bool,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::embeddings"))]
     embeddings: bool,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::chat_ttl"))]
     chat_ttl: Duration,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::embedding_ttl"))]
     embedding_ttl: Duration,
-    kind_ttl: BTreeMap<AnswerKind, Ttl>,
-    model_ttl: BTreeMap<String, Ttl>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::kind_ttl"))]
+    kind_ttl: BTreeMap<AnswerKind, Duration>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::model_ttl"))]
+    model_ttl: BTreeMap<String, Duration>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::jitter"))]
     jitter: f64,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::grace"))]
     grace: Option<Duration>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::streams"))]
     streams: bool,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::tools"))]
     tools: bool,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::min_body"))]
     min_body: Option<usize>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::max_body"))]
     max_body: Option<usize>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::max_temperature"))]
     max_temperature: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::assumed_temperature"))]
     assumed_temperature: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::deterministic_only"))]
     deterministic_only: bool,
 }
-
-/// A time to live; as text in configuration.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(transparent))]
-struct Ttl(#[cfg_attr(feature = "serde", serde(with = "humantime_serde"))] Duration);
 
 impl Default for RequestPolicy {
     fn default() -> Self {
@@ -168,18 +177,23 @@ impl Bypass {
     }
 }
 
-/// A setting that makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+/// A setting that makes no sense. Its text names the setting.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// A time to live of zero.
-    #[error("a time to live has to be longer than zero")]
-    ZeroTtl,
+    #[error("`{setting}`{}: a time to live has to be longer than zero", Of(entry))]
+    ZeroTtl {
+        /// Which time to live: `chat_ttl`, `embedding_ttl`, `kind_ttl` or `model_ttl`.
+        setting: &'static str,
+        /// Of which kind or model, if the setting has an entry for each.
+        entry: Option<Box<str>>,
+    },
     /// A jitter that is no share.
-    #[error("a jitter has to be from 0 to below 1, not {0}")]
+    #[error("`jitter` has to be from 0 to below 1, not {0}")]
     Jitter(f64),
     /// No body is at least as large as it has to be and no larger than it may be.
-    #[error("no request has at least {min} bytes and at most {max}")]
+    #[error("`min_body` and `max_body`: no request has at least {min} bytes and at most {max}")]
     Bodies {
         /// The smallest body that is cached.
         min: usize,
@@ -187,14 +201,31 @@ pub enum PolicyError {
         max: usize,
     },
     /// A temperature that no request can have.
-    #[error("a temperature has to be a number that is not negative, not {0}")]
-    Temperature(f64),
-    /// A price or a cost that no model can have.
-    #[error("a price has to be a number that is not negative, not {0}")]
-    Price(f64),
+    #[error("`{setting}` has to be a number that is not negative, not {value}")]
+    Temperature {
+        /// Which one: `max_temperature` or `assumed_temperature`.
+        setting: &'static str,
+        /// What it is.
+        value: f64,
+    },
+    /// A price that no model can have.
+    #[error(transparent)]
+    Price(#[from] PriceError),
+    /// A cost that no answer can have.
+    #[error("`min_cost` has to be a number that is not negative, not {0}")]
+    MinCost(f64),
     /// A limit for answers of zero bytes.
-    #[error("the largest answer has to be larger than zero bytes")]
+    #[error("`max_answer` has to be larger than zero bytes")]
     ZeroMaxAnswer,
+}
+
+/// Which entry of a setting is meant, if it has several.
+struct Of<'e>(&'e Option<Box<str>>);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |entry| write!(f, " of `{entry}`"))
+    }
 }
 
 impl RequestPolicy {
@@ -224,16 +255,17 @@ impl RequestPolicy {
     }
 
     /// How long answers of one kind are good, in place of [`chat_ttl`](Self::chat_ttl) or
-    /// [`embedding_ttl`](Self::embedding_ttl).
+    /// [`embedding_ttl`](Self::embedding_ttl). In configuration, kinds are called by their
+    /// [labels](AnswerKind::label).
     pub fn kind_ttl(mut self, kind: AnswerKind, ttl: Duration) -> Self {
-        self.kind_ttl.insert(kind, Ttl(ttl));
+        self.kind_ttl.insert(kind, ttl);
         self
     }
 
     /// How long answers are good to requests that name this model, in place of all other times.
     /// `gpt-4o*` means all names that begin so; the exact name counts, else the longest beginning.
     pub fn model_ttl(mut self, model: impl Into<String>, ttl: Duration) -> Self {
-        self.model_ttl.insert(model.into(), Ttl(ttl));
+        self.model_ttl.insert(model.into(), ttl);
         self
     }
 
@@ -366,7 +398,7 @@ impl RequestPolicy {
     fn ttl(&self, kind: AnswerKind, model: &str) -> Duration {
         let of_kind = || self.kind_ttl.get(&kind);
         let ttl = match by_pattern(&self.model_ttl, model).or_else(of_kind) {
-            Some(Ttl(ttl)) => *ttl,
+            Some(ttl) => *ttl,
             None if kind == AnswerKind::Embeddings => self.embedding_ttl,
             None => self.chat_ttl,
         };
@@ -374,10 +406,15 @@ impl RequestPolicy {
     }
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
-        let by_name = self.kind_ttl.values().chain(self.model_ttl.values());
-        let mut ttls = by_name.map(|ttl| ttl.0).chain([self.chat_ttl, self.embedding_ttl]);
-        if ttls.any(|ttl| ttl.is_zero()) {
-            return Err(PolicyError::ZeroTtl);
+        let of_all = [("chat_ttl", self.chat_ttl), ("embedding_ttl", self.embedding_ttl)];
+        let of_all = of_all.into_iter().map(|(setting, ttl)| (setting, None, ttl));
+        let by_kind = self.kind_ttl.iter();
+        let by_kind = by_kind.map(|(kind, ttl)| ("kind_ttl", Some(kind.label()), *ttl));
+        let by_model = self.model_ttl.iter();
+        let by_model = by_model.map(|(model, ttl)| ("model_ttl", Some(model.as_str()), *ttl));
+        let mut ttls = of_all.chain(by_kind).chain(by_model);
+        if let Some((setting, entry, _)) = ttls.find(|(_, _, ttl)| ttl.is_zero()) {
+            return Err(PolicyError::ZeroTtl { setting, entry: entry.map(Into::into) });
         }
         if !(0.0..1.0).contains(&self.jitter) {
             return Err(PolicyError::Jitter(self.jitter));
@@ -386,10 +423,13 @@ impl RequestPolicy {
         if min > max || max == 0 {
             return Err(PolicyError::Bodies { min, max });
         }
-        let temperatures = self.max_temperature.into_iter().chain([self.assumed_temperature]);
-        for temperature in temperatures {
-            if !temperature.is_finite() || temperature < 0.0 {
-                return Err(PolicyError::Temperature(temperature));
+        let temperatures = [
+            ("max_temperature", self.max_temperature),
+            ("assumed_temperature", Some(self.assumed_temperature)),
+        ];
+        for (setting, value) in temperatures {
+            if let Some(value) = value.filter(|value| !value.is_finite() || *value < 0.0) {
+                return Err(PolicyError::Temperature { setting, value });
             }
         }
         Ok(())

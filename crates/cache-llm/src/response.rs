@@ -1,5 +1,6 @@
 //! [`ResponsePolicy`]: which answers are kept.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +40,27 @@ pub enum AnswerKind {
     Messages,
     /// Embeddings.
     Embeddings,
+}
+
+impl AnswerKind {
+    /// The kind as one word, as in configuration: `chat`, `completions`, `responses`, `messages` or
+    /// `embeddings`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::Embeddings => "embeddings",
+        }
+    }
+}
+
+/// As its [`label`](Self::label).
+impl fmt::Display for AnswerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
 }
 
 /// What a request for a stream says about the stream.
@@ -85,7 +107,7 @@ pub struct Asked {
 /// | streams that everyone has left | end | [`linger`](Self::linger) |
 ///
 /// With feature `serde` it can be read from configuration: members that are left out have their
-/// defaults, unknown ones are refused.
+/// defaults, unknown ones are refused, and `linger` is a text such as `30s`.
 ///
 /// ```
 /// use cache_llm::{AnswerKind, Asked, NotStored, ResponsePolicy, StreamOptions, Transport};
@@ -105,18 +127,34 @@ pub struct Asked {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 #[must_use]
 pub struct ResponsePolicy {
-    #[cfg_attr(feature = "serde", serde(rename = "max_answer"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "max_answer", with = "crate::settings::max_answer")
+    )]
     max_bytes: usize,
-    #[cfg_attr(feature = "serde", serde(rename = "also_accept"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "also_accept", with = "crate::settings::also_accept")
+    )]
     also_accepted: Vec<Box<str>>,
-    #[cfg_attr(feature = "serde", serde(rename = "store_truncated"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "store_truncated", with = "crate::settings::store_truncated")
+    )]
     truncated: bool,
-    #[cfg_attr(feature = "serde", serde(rename = "store_refusals"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "store_refusals", with = "crate::settings::store_refusals")
+    )]
     refusals: bool,
-    #[cfg_attr(feature = "serde", serde(rename = "store_fallbacks"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "store_fallbacks", with = "crate::settings::store_fallbacks")
+    )]
     fallbacks: bool,
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::min_cost"))]
     min_cost: Option<f64>,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::linger"))]
     linger: Duration,
 }
 
@@ -306,7 +344,7 @@ impl ResponsePolicy {
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
         match self.min_cost {
             _ if self.max_bytes == 0 => Err(PolicyError::ZeroMaxAnswer),
-            Some(cost) if !cost.is_finite() || cost < 0.0 => Err(PolicyError::Price(cost)),
+            Some(cost) if !cost.is_finite() || cost < 0.0 => Err(PolicyError::MinCost(cost)),
             _ => Ok(()),
         }
     }

@@ -356,14 +356,12 @@ fn settings_are_checked() {
     };
     let (requests, responses) = (RequestPolicy::default, ResponsePolicy::default);
     assert_eq!(build(requests(), responses()), Ok(()));
-    assert_eq!(build(requests().chat_ttl(Duration::ZERO), responses()), Err(PolicyError::ZeroTtl));
-    assert_eq!(
-        build(requests().embedding_ttl(Duration::ZERO), responses()),
-        Err(PolicyError::ZeroTtl)
-    );
+    let zero = |setting| Err(PolicyError::ZeroTtl { setting, entry: None });
+    assert_eq!(build(requests().chat_ttl(Duration::ZERO), responses()), zero("chat_ttl"));
+    assert_eq!(build(requests().embedding_ttl(Duration::ZERO), responses()), zero("embedding_ttl"));
     assert_eq!(
         build(requests().max_temperature(-1.0), responses()),
-        Err(PolicyError::Temperature(-1.0))
+        Err(PolicyError::Temperature { setting: "max_temperature", value: -1.0 })
     );
     assert!(build(requests().assumed_temperature(f64::NAN), responses()).is_err());
     assert_eq!(build(requests(), responses().max_answer(0)), Err(PolicyError::ZeroMaxAnswer));

@@ -10,8 +10,8 @@ use std::time::Duration;
 use cache_core::ManualClock;
 use cache_dual::{DualCache, DualOptions};
 use cache_llm::{
-    AnswerError, AnswerKind, Bypass, CacheMode, EndpointKind, KeyScope, LlmCache, NotStored, Plan,
-    PolicyError, Price, PriceTable, RequestPolicy, ResponsePolicy, Storage, Strategy, Tenant,
+    AnswerError, AnswerKind, Bypass, CacheMode, EndpointKind, KeyScope, LlmCache, LlmCacheBuilder,
+    NotStored, Plan, Price, PriceTable, RequestPolicy, ResponsePolicy, Storage, Strategy, Tenant,
 };
 use common::*;
 
@@ -221,21 +221,65 @@ async fn timeouts_are_typed() {
 /// A116: what makes no sense is refused when the cache is built.
 #[test]
 fn senseless_policies_are_refused() {
-    let requests = RequestPolicy::default;
-    for (policy, error) in [
-        (requests().jitter(1.0), PolicyError::Jitter(1.0)),
-        (requests().model_ttl("m", Duration::ZERO), PolicyError::ZeroTtl),
-        (requests().kind_ttl(AnswerKind::Chat, Duration::ZERO), PolicyError::ZeroTtl),
-        (requests().min_body(2).max_body(1), PolicyError::Bodies { min: 2, max: 1 }),
+    let (requests, zero) = (RequestPolicy::default, Duration::ZERO);
+    for (policy, text) in [
+        (requests().chat_ttl(zero), "`chat_ttl`: a time to live has to be longer than zero"),
+        (
+            requests().embedding_ttl(zero),
+            "`embedding_ttl`: a time to live has to be longer than zero",
+        ),
+        (
+            requests().kind_ttl(AnswerKind::Messages, zero),
+            "`kind_ttl` of `messages`: a time to live has to be longer than zero",
+        ),
+        (
+            requests().model_ttl("n", Duration::MAX).model_ttl("gpt-4.1*", zero),
+            "`model_ttl` of `gpt-4.1*`: a time to live has to be longer than zero",
+        ),
+        (requests().jitter(1.0), "`jitter` has to be from 0 to below 1, not 1"),
+        (
+            requests().min_body(2).max_body(1),
+            "`min_body` and `max_body`: no request has at least 2 bytes and at most 1",
+        ),
+        (
+            requests().max_temperature(-0.5),
+            "`max_temperature` has to be a number that is not negative, not -0.5",
+        ),
+        (
+            requests().assumed_temperature(f64::NAN),
+            "`assumed_temperature` has to be a number that is not negative, not NaN",
+        ),
     ] {
-        let dual = DualCache::builder().build().unwrap();
-        let built = LlmCache::<Head, std::io::Error>::builder(dual).request_policy(policy).build();
-        assert_eq!(built.unwrap_err(), error);
+        let error = builder().request_policy(policy).build().unwrap_err();
+        assert_eq!(error.to_string(), text);
     }
-    let dual = DualCache::builder().build().unwrap();
-    let policy = ResponsePolicy::default().min_cost(-1.0);
-    let built = LlmCache::<Head, std::io::Error>::builder(dual).response_policy(policy).build();
-    assert_eq!(built.unwrap_err(), PolicyError::Price(-1.0));
+    for (policy, text) in [
+        (
+            ResponsePolicy::default().min_cost(-1.0),
+            "`min_cost` has to be a number that is not negative, not -1",
+        ),
+        (ResponsePolicy::default().max_answer(0), "`max_answer` has to be larger than zero bytes"),
+    ] {
+        let error = builder().response_policy(policy).build().unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
+    let good = Price { input: 1.0, output: 1.0, cached_input: None, cache_write: None };
+    for (name, price) in [
+        ("input", Price { input: -2.0, ..good }),
+        ("output", Price { output: -2.0, ..good }),
+        ("cached_input", Price { cached_input: Some(-2.0), ..good }),
+        ("cache_write", Price { cache_write: Some(-2.0), ..good }),
+    ] {
+        let models = [("a".to_owned(), good), ("gpt-4.1".to_owned(), price)].into();
+        let prices = PriceTable { as_of: String::new(), models };
+        let error = builder().prices(prices).build().unwrap_err();
+        let rule = "a price has to be a number that is not negative, not -2";
+        assert_eq!(error.to_string(), format!("`{name}` of model `gpt-4.1`: {rule}"));
+    }
+}
+
+fn builder() -> LlmCacheBuilder<Head, std::io::Error> {
+    LlmCache::builder(DualCache::builder().build().unwrap())
 }
 
 /// Policies are data: read, written, and refused where a member is not known (A116).
@@ -274,4 +318,59 @@ fn policies_from_configuration() {
         assert!(serde_json::from_str::<RequestPolicy>(unknown).is_err(), "{unknown}");
     }
     assert!(serde_json::from_str::<ResponsePolicy>(r#"{"max_bytes":1}"#).is_err());
+}
+
+/// A wrong member is told with its name, and an entry with its own.
+#[cfg(feature = "serde")]
+#[test]
+fn errors_of_configuration_say_where() {
+    let unit = r#"a duration with its unit, such as "250ms", "30s" or "1h 30m""#;
+    let wrong = format!("invalid type: integer `1800`, expected {unit}");
+    for (member, place) in [
+        (r#""chat_ttl":1800"#, "`chat_ttl`"),
+        (r#""embedding_ttl":1800"#, "`embedding_ttl`"),
+        (r#""grace":1800"#, "`grace`"),
+        (r#""kind_ttl":{"chat":"1h","messages":1800}"#, "`kind_ttl`: of `messages`"),
+        (r#""model_ttl":{"gpt-4.1*":1800}"#, "`model_ttl`: of `gpt-4.1*`"),
+    ] {
+        let error = serde_json::from_str::<RequestPolicy>(&format!("{{{member}}}")).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{place}: {wrong}")), "{error}");
+        assert_eq!(error.line(), 1, "{error}");
+    }
+    let error = serde_json::from_str::<ResponsePolicy>(r#"{"linger":1800}"#).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("`linger`: {wrong}")), "{error}");
+    for (member, text) in [
+        (r#""chat_ttl":"1800""#, format!("`chat_ttl`: \"1800\" is not {unit}: ")),
+        (r#""kind_ttl":{"chats":"1h"}"#, "`kind_ttl`: unknown variant `chats`, expected one of `chat`, `completions`, `responses`, `messages`, `embeddings`".to_owned()),
+        (r#""jitter":"10%""#, "`jitter`: invalid type: string \"10%\", expected f64".to_owned()),
+        (r#""tools":1"#, "`tools`: invalid type: integer `1`, expected a boolean".to_owned()),
+    ] {
+        let error = serde_json::from_str::<RequestPolicy>(&format!("{{{member}}}")).unwrap_err();
+        assert!(error.to_string().starts_with(&text), "{error}");
+    }
+}
+
+/// Kinds are called in configuration as they call themselves.
+#[cfg(feature = "serde")]
+#[test]
+fn kinds_have_names() {
+    use AnswerKind::{Chat, Completions, Embeddings, Messages, Responses};
+    for kind in [Chat, Completions, Embeddings, Messages, Responses] {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.label());
+        assert_eq!(kind.to_string(), kind.label());
+    }
+}
+
+/// A preset is data.
+#[cfg(feature = "serde")]
+#[test]
+fn presets_from_configuration() {
+    use cache_llm::Preset::{Aggressive, Conservative, Standard};
+    for (preset, name) in
+        [(Conservative, "conservative"), (Standard, "standard"), (Aggressive, "aggressive")]
+    {
+        assert_eq!(serde_json::from_value::<cache_llm::Preset>(name.into()).unwrap(), preset);
+        assert_eq!(serde_json::to_value(preset).unwrap(), name);
+    }
+    assert!(serde_json::from_str::<cache_llm::Preset>(r#""generous""#).is_err());
 }

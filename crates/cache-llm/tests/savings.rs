@@ -183,7 +183,11 @@ fn prices_are_data() {
     table.models.insert("n".to_owned(), Price { input: -1.0, ..table.models["m"] });
     let dual = DualCache::builder().build().unwrap();
     let refused = LlmCache::<Head, std::io::Error>::builder(dual).prices(table).build();
-    assert!(matches!(refused, Err(PolicyError::Price(price)) if price < 0.0));
+    let Err(PolicyError::Price(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((&*error.model, error.price, error.value), ("n", "input", -1.0));
+    // When they held need not be known.
+    let undated: PriceTable = serde_json::from_str(r#"{"models":{"m":{"input":1}}}"#).unwrap();
+    assert_eq!((undated.as_of.as_str(), undated.models.len()), ("", 1));
     let unknown = r#"{"as_of":"x","models":{},"currency":"EUR"}"#;
     assert!(serde_json::from_str::<PriceTable>(unknown).is_err());
 }

@@ -21,7 +21,11 @@ use crate::request::RequestPolicy;
 /// # let _ = cache;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// With feature `serde` it can be read from configuration: `conservative`, `standard`, `aggressive`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Preset {
     /// Only what would come out the same again, and not for long.
     Conservative,
