@@ -24,7 +24,7 @@
 //!
 //! # Guarantees
 //!
-//! Those of [`RemoteTier`](cache_core::RemoteTier), proved against a real server by the suite of
+//! Those of [`RemoteTier`], proved against a real server by the suite of
 //! `cache-conformance`. Beyond them:
 //!
 //! * **One round trip** for every call, batches included; `purge` pages. (A second one when the server
