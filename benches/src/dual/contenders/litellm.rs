@@ -41,7 +41,9 @@ impl Dual for Litellm {
     }
 
     async fn get_or_fetch(&self, key: &CacheKey, origin: &Origin<Arc<str>>) -> Option<Arc<str>> {
-        if let Some(value) = self.0.get(key).await.ok()? {
+        // What Redis does not have is an error here, as nothing is no text to the driver. Any caller takes it
+        // for a miss.
+        if let Ok(Some(value)) = self.0.get(key).await {
             return Some(value);
         }
         let value = origin.clone().fetch().await;
