@@ -10,8 +10,6 @@ use cache_benches_readers::{Load, Order, Run, Store, digits, fill};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-#[cfg(feature = "slow-rivals")]
-use super::contenders::Litellm;
 use super::contenders::{Dual, Hitbox, MultiTier, Ours};
 use super::origin::Origin;
 use super::stampede::{Crowd, Stampede};
@@ -176,8 +174,6 @@ pub(super) fn lanes(
             lane::<Ours>(&url, &stock).await?,
             lane::<MultiTier>(&url, &stock).await?,
             lane::<Hitbox>(&url, &stock).await?,
-            #[cfg(feature = "slow-rivals")]
-            lane::<Litellm>(&url, &stock).await?,
         ])
     })
 }
@@ -200,7 +196,8 @@ pub(super) fn measure(
         let run = lanes[at].run(runtime, what, order);
         let reads = server.reads()? / run.answered as f64;
         let is_remote = what != What::RemoteHits || readers > 1 || reads > 0.98;
-        assert!(is_remote, "this is to measure hits in Redis, and memory answered");
+        let (name, _) = lanes[at].name();
+        assert!(is_remote, "{name}: this is to measure hits in Redis, and memory answered");
         Ok((run, reads))
     };
     // By contender, round and number.
