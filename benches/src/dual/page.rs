@@ -149,7 +149,7 @@ pub(super) fn page(report: &Report) -> String {
     format!(
         "# Suite `dual`: both tiers together
 
-Written by `cargo xtask bench dual --slow-rivals`; do not edit.
+Written by `cargo xtask bench dual`; do not edit.
 
 - commit: {commit}
 - machine: {machine}

@@ -78,7 +78,7 @@ pub(super) fn page(report: &Report) -> String {
     format!(
         "# Suite `llm`: from the raw body to the answer
 
-Written by `cargo xtask bench llm --slow-rivals`; do not edit.
+Written by `cargo xtask bench llm`; do not edit.
 
 - commit: {commit}
 - machine: {machine}
