@@ -24,7 +24,6 @@ use crate::report::Decisions;
 use crate::response::{ResponsePolicy, Transport};
 use crate::savings::Ledger;
 use crate::stored::{self, Stored};
-use crate::usage::Summary;
 
 /// How long a plain answer is read on that its caller has dropped.
 const UNREAD: Duration = Duration::from_secs(60);
@@ -164,18 +163,8 @@ impl Watcher {
         let asked = plan.asked();
         let judged = match recording {
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
-                let judged = match asked.transport {
-                    Transport::Stream => responses.judge_pieces(asked, &pieces),
-                    Transport::Plain => responses.judge(asked, &pieces.concat()),
-                };
-                judged.and_then(|()| {
-                    let summary = match asked.transport {
-                        Transport::Stream => Summary::of(asked.kind, Transport::Stream, &pieces),
-                        Transport::Plain => Summary::of_plain(asked.kind, &pieces.concat().into()),
-                    };
-                    responses.judge_summary(plan.model(), &summary, ledger.prices())?;
-                    Ok((stored::line(asked.transport, asked.stream, &summary), pieces))
-                })
+                let summary = responses.examine(asked, plan.model(), &pieces, ledger.prices());
+                summary.map(|s| (stored::line(asked.transport, asked.stream, &s), pieces))
             }
             Recording::TooLarge => Err(NotStored::TooLarge { limit: responses.largest() }),
             Recording::Broken => Err(NotStored::Broken),

@@ -101,6 +101,7 @@ mod dry;
 mod edit;
 mod embeddings;
 mod json;
+mod judge;
 pub mod live;
 mod members;
 mod models;

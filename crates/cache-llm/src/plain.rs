@@ -20,7 +20,6 @@ use crate::reply::{AnswerError, Body, Passed, Reply, Storage};
 use crate::response::{StreamOptions, Transport};
 use crate::stored;
 use crate::streamed::Announced;
-use crate::usage::Summary;
 
 /// What a call to the origin brought.
 pub(crate) struct Fetch<H, E> {
@@ -280,9 +279,10 @@ where
             }
             Err(error) => return Fetch::failed(AnswerError::Body(Arc::from(error))),
         };
-        let judged = verdict.and_then(|()| self.responses.judge(asked, &body)).and_then(|()| {
-            let summary = Summary::of_plain(asked.kind, &body);
-            self.responses.judge_summary(plan.model(), &summary, self.ledger.prices())?;
+        let judged = verdict.and_then(|()| {
+            let pieces = std::slice::from_ref(&body);
+            let prices = self.ledger.prices();
+            let summary = self.responses.examine(asked, plan.model(), pieces, prices)?;
             Ok(stored::plain(&summary, &body))
         });
         match judged {

@@ -3,16 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::dialect;
-use crate::models::is_same;
-use crate::not_stored::NotStored;
-use crate::price::{Dollars, PriceTable};
 use crate::request::PolicyError;
-use crate::sse::{Event, EventTooLarge, SseParser};
-use crate::usage::Summary;
-use crate::wire::{self, Choices, Frame};
 
 /// How an answer travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -226,121 +217,6 @@ impl ResponsePolicy {
         self
     }
 
-    /// Whether an answer that was found good is worth its place.
-    pub(crate) fn judge_summary(
-        &self,
-        asked: &str,
-        summary: &Summary,
-        prices: &PriceTable,
-    ) -> Result<(), NotStored> {
-        let answered = summary.model.as_deref().unwrap_or(asked);
-        for answered in [Some(answered), summary.other_model.as_deref()].into_iter().flatten() {
-            if !self.fallbacks && !is_same(asked, answered) {
-                return Err(NotStored::OtherModel(answered.chars().take(256).collect()));
-            }
-        }
-        if let Some(least) = self.min_cost
-            && let Some(cost) = prices.cost(answered, &summary.usage)
-            && cost < Dollars::from_f64(least)
-        {
-            return Err(NotStored::TooCheap);
-        }
-        Ok(())
-    }
-
-    /// What can be said before the body is there.
-    ///
-    /// # Errors
-    ///
-    /// Why the answer is not to be stored, whatever its body.
-    pub fn judge_head(
-        &self,
-        asked: &Asked,
-        status: u16,
-        is_event_stream: bool,
-        content_encoded: bool,
-    ) -> Result<(), NotStored> {
-        if status != 200 {
-            return Err(NotStored::Status(status));
-        }
-        if content_encoded {
-            return Err(NotStored::Encoded);
-        }
-        if is_event_stream != (asked.transport == Transport::Stream) {
-            return Err(NotStored::Transport);
-        }
-        Ok(())
-    }
-
-    /// Whether this body, all of it, is to be stored.
-    ///
-    /// # Errors
-    ///
-    /// Why not.
-    pub fn judge(&self, asked: &Asked, body: &[u8]) -> Result<(), NotStored> {
-        if body.len() > self.max_bytes {
-            return Err(NotStored::TooLarge { limit: self.max_bytes });
-        }
-        match asked.transport {
-            Transport::Stream => self.judge_stream(asked, &[body]),
-            Transport::Plain => self.judge_plain(asked, body),
-        }
-    }
-
-    fn judge_plain(&self, asked: &Asked, body: &[u8]) -> Result<(), NotStored> {
-        if body.first() == Some(&b':') {
-            return Err(NotStored::NotJson); // would be read as a stored stream
-        }
-        match asked.kind {
-            AnswerKind::Chat | AnswerKind::Completions => {
-                let mut choices = Choices::default();
-                choices.add_answer(wire::parse(body)?)?;
-                choices.verdict(self, asked)
-            }
-            AnswerKind::Responses => wire::response(body, self, asked),
-            AnswerKind::Messages => wire::message(body, self, asked),
-            AnswerKind::Embeddings => wire::embeddings(body, asked),
-        }
-    }
-
-    /// Judges a stream recorded in pieces and, if it is good, joins them.
-    ///
-    /// # Errors
-    ///
-    /// Why it is not to be stored.
-    pub fn judge_recorded(&self, asked: &Asked, pieces: &[Bytes]) -> Result<Bytes, NotStored> {
-        self.judge_pieces(asked, pieces)?;
-        Ok(pieces.concat().into())
-    }
-
-    pub(crate) fn judge_pieces(&self, asked: &Asked, pieces: &[Bytes]) -> Result<(), NotStored> {
-        let length = pieces.iter().map(Bytes::len).sum::<usize>();
-        if length > self.max_bytes {
-            return Err(NotStored::TooLarge { limit: self.max_bytes });
-        }
-        self.judge_stream(asked, pieces)
-    }
-
-    fn judge_stream(&self, asked: &Asked, pieces: &[impl AsRef<[u8]>]) -> Result<(), NotStored> {
-        match asked.kind {
-            AnswerKind::Chat | AnswerKind::Completions => {
-                let mut parser = SseParser::new(self.max_bytes);
-                let mut stream = StreamJudge::default();
-                for piece in pieces {
-                    parser.push(piece.as_ref(), |event| stream.add(event));
-                }
-                stream.verdict(self, asked)
-            }
-            // These are judged by the plain answer that they are a stream of.
-            AnswerKind::Responses | AnswerKind::Messages => {
-                let whole: Vec<u8> = pieces.iter().flat_map(AsRef::as_ref).copied().collect();
-                let plain = dialect::to_plain(asked.kind, &whole)?;
-                self.judge_plain(asked, plain.as_bytes())
-            }
-            AnswerKind::Embeddings => Err(NotStored::Transport),
-        }
-    }
-
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
         match self.min_cost {
             _ if self.max_bytes == 0 => Err(PolicyError::ZeroMaxAnswer),
@@ -355,6 +231,14 @@ impl ResponsePolicy {
 
     pub(crate) const fn lingers(&self) -> Duration {
         self.linger
+    }
+
+    pub(crate) const fn stores_fallbacks(&self) -> bool {
+        self.fallbacks
+    }
+
+    pub(crate) const fn least_cost(&self) -> Option<f64> {
+        self.min_cost
     }
 
     pub(crate) const fn stores_truncated(&self) -> bool {
@@ -373,45 +257,5 @@ impl ResponsePolicy {
 
     pub(crate) fn also_accepts(&self, finish_reason: &str) -> bool {
         self.also_accepted.iter().any(|accepted| **accepted == *finish_reason)
-    }
-}
-
-/// What the events of a stream amount to.
-#[derive(Debug, Default)]
-struct StreamJudge {
-    choices: Choices,
-    done: bool,
-    flaw: Option<NotStored>,
-}
-
-impl StreamJudge {
-    fn add(&mut self, event: Result<Event<'_>, EventTooLarge>) {
-        if let Err(flaw) = self.try_add(event) {
-            self.flaw.get_or_insert(flaw);
-        }
-    }
-
-    fn try_add(&mut self, event: Result<Event<'_>, EventTooLarge>) -> Result<(), NotStored> {
-        let event = event.map_err(|EventTooLarge { limit }| NotStored::TooLarge { limit })?;
-        if event.name == b"error" {
-            return Err(NotStored::ErrorObject);
-        }
-        if self.done {
-            return Err(NotStored::Unexpected); // clients would not see it
-        }
-        if event.data == b"[DONE]" {
-            self.done = true;
-            return Ok(());
-        }
-        self.choices.add_chunk(wire::parse::<Frame<'_>>(event.data)?);
-        Ok(())
-    }
-
-    fn verdict(self, policy: &ResponsePolicy, asked: &Asked) -> Result<(), NotStored> {
-        match self.flaw {
-            Some(flaw) => Err(flaw),
-            None if !self.done => Err(NotStored::Cut),
-            None => self.choices.verdict(policy, asked),
-        }
     }
 }

@@ -18,10 +18,9 @@ use crate::plain::{Unstored, is_failing};
 use crate::plan::Plan;
 use crate::reply::{AnswerError, Body, Passed, Recorded, Reply, Storage};
 use crate::report::Decisions;
-use crate::response::{ResponsePolicy, Transport};
+use crate::response::ResponsePolicy;
 use crate::savings::Ledger;
 use crate::stored;
-use crate::usage::Summary;
 
 /// What the leader of a flight tells its followers.
 pub(crate) enum Announced<H, E> {
@@ -229,12 +228,9 @@ impl Recorder {
         let judged = match recording {
             // An answer that its only reader left after the terminal event is as good as any.
             Recording::Ended(pieces) | Recording::Abandoned(pieces) => {
-                let judged = responses.judge_pieces(plan.asked(), &pieces);
-                judged.and_then(|()| {
-                    let summary = Summary::of(plan.kind(), Transport::Stream, &pieces);
-                    responses.judge_summary(plan.model(), &summary, ledger.prices())?;
-                    Ok(stored::stream(plan.asked().stream, &summary, &pieces))
-                })
+                let (asked, prices) = (plan.asked(), ledger.prices());
+                let summary = responses.examine(asked, plan.model(), &pieces, prices);
+                summary.map(|summary| stored::stream(asked.stream, &summary, &pieces))
             }
             Recording::TooLarge => Err(NotStored::TooLarge { limit: responses.largest() }),
             Recording::Broken => Err(NotStored::Broken),

@@ -1,11 +1,11 @@
 //! [`Usage`]: what an answer cost in tokens, read once from each answer that is stored.
 
-use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::response::{AnswerKind, Transport};
 use crate::sse::SseParser;
+use crate::wire::{Frame, Text};
 
 /// The tokens of one answer, in one convention for all dialects. `None`: the provider did not say.
 ///
@@ -69,16 +69,16 @@ impl Summary {
     /// Reads an answer that was found good. Members that are not as they should be are as good as
     /// absent: they are no reason not to store the answer.
     pub(crate) fn of(kind: AnswerKind, transport: Transport, body: &[impl AsRef<[u8]>]) -> Self {
-        let (mut summary, mut tokens) = (Self::default(), Counts::default());
+        let mut tally = Tally::default();
         let has_inner = transport == Transport::Stream
             && matches!(kind, AnswerKind::Responses | AnswerKind::Messages);
         let mut add = |document: &[u8]| {
-            if let Ok(answer) = serde_json::from_slice::<Answer>(document) {
-                summary.add(answer, &mut tokens);
+            if let Ok(answer) = serde_json::from_slice::<Answer<'_>>(document) {
+                tally.add_answer(answer);
             }
-            if has_inner && let Ok(event) = serde_json::from_slice::<Event>(document) {
+            if has_inner && let Ok(event) = serde_json::from_slice::<Event<'_>>(document) {
                 let inner = [event.response.0, event.message.0].into_iter().flatten();
-                inner.for_each(|answer| summary.add(answer, &mut tokens));
+                inner.for_each(|answer| tally.add_answer(answer));
             }
         };
         match transport {
@@ -95,74 +95,111 @@ impl Summary {
                 }
             }
         }
-        summary.usage = tokens.usage(kind);
-        summary
+        tally.summary(kind)
+    }
+}
+
+/// The [`Summary`] of what was read so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    summary: Summary,
+    tokens: Counts,
+}
+
+impl Tally {
+    /// Adds a plain answer of completions, or a chunk of its stream.
+    pub(crate) fn add_frame(&mut self, frame: &Frame<'_>) {
+        let first = frame.choices.as_ref().and_then(|choices| choices.first());
+        let reason = first.and_then(|choice| choice.finish_reason.as_ref());
+        let counts = frame.usage.and_then(|usage| serde_json::from_str(usage.get()).ok());
+        self.add(frame.model.0.as_ref(), counts, reason);
     }
 
-    /// The same of an answer in one piece.
-    pub(crate) fn of_plain(kind: AnswerKind, body: &Bytes) -> Self {
-        Self::of(kind, Transport::Plain, std::slice::from_ref(body))
-    }
-
-    fn add(&mut self, answer: Answer, tokens: &mut Counts) {
+    fn add_answer(&mut self, answer: Answer<'_>) {
         let Answer { model, usage, choices, stop_reason, status, delta } = answer;
-        if let Some(model) = model.0.filter(|model| !model.is_empty()) {
-            match &self.model {
-                None => self.model = Some(model),
-                Some(first) if *first == model => {}
-                Some(_) => self.other_model = Some(model),
-            }
-        }
-        tokens.add(usage.0);
         let of_choice = choices.0.into_iter().next().and_then(|choice| choice.finish_reason.0);
         let of_delta = delta.0.and_then(|delta| delta.stop_reason.0);
-        if let Some(reason) = of_choice.or(stop_reason.0).or(of_delta).or(status.0) {
-            self.finish_reason = Some(reason);
+        let reason = of_choice.or(stop_reason.0).or(of_delta).or(status.0);
+        self.add(model.0.as_ref(), Some(usage.0), reason.as_ref());
+    }
+
+    fn add(
+        &mut self,
+        model: Option<&Text<'_>>,
+        tokens: Option<Counts>,
+        finish_reason: Option<&Text<'_>>,
+    ) {
+        let Summary { model: first, other_model, finish_reason: last, .. } = &mut self.summary;
+        if let Some(Text(model)) = model
+            && !model.is_empty()
+        {
+            match first {
+                None => *first = Some(model.to_string()),
+                Some(first) if first == model => {}
+                Some(_) => *other_model = Some(model.to_string()),
+            }
         }
+        if let Some(Text(reason)) = finish_reason {
+            *last = Some(reason.to_string());
+        }
+        if let Some(tokens) = tokens {
+            self.tokens.add(tokens);
+        }
+    }
+
+    pub(crate) fn summary(self, kind: AnswerKind) -> Summary {
+        Summary { usage: self.tokens.usage(kind), ..self.summary }
     }
 }
 
 /// What an event has of a whole answer. No answer holds another, so the depth is bounded.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
-struct Event {
+struct Event<'a> {
     /// In the events of a response.
-    response: Lenient<Option<Answer>>,
+    #[serde(borrow)]
+    response: Lenient<Option<Answer<'a>>>,
     /// In the first event of a message.
-    message: Lenient<Option<Answer>>,
+    #[serde(borrow)]
+    message: Lenient<Option<Answer<'a>>>,
 }
 
 /// A plain answer or an event of a stream, in any dialect.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
-struct Answer {
-    model: Lenient<Option<String>>,
+struct Answer<'a> {
+    #[serde(borrow)]
+    model: Lenient<Option<Text<'a>>>,
     usage: Lenient<Counts>,
-    choices: Lenient<Vec<Choice>>,
+    #[serde(borrow)]
+    choices: Lenient<Vec<Choice<'a>>>,
     /// Of a message.
-    stop_reason: Lenient<Option<String>>,
+    #[serde(borrow)]
+    stop_reason: Lenient<Option<Text<'a>>>,
     /// Of a response.
-    status: Lenient<Option<String>>,
+    #[serde(borrow)]
+    status: Lenient<Option<Text<'a>>>,
     /// Of the end of a message's stream.
-    delta: Lenient<Option<Delta>>,
+    #[serde(borrow)]
+    delta: Lenient<Option<Delta<'a>>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct Choice {
-    #[serde(default)]
-    finish_reason: Lenient<Option<String>>,
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    finish_reason: Lenient<Option<Text<'a>>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct Delta {
-    #[serde(default)]
-    stop_reason: Lenient<Option<String>>,
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    stop_reason: Lenient<Option<Text<'a>>>,
 }
 
 /// The counts by the names that the dialects have for them.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
 #[serde(default)]
-struct Counts {
+pub(crate) struct Counts {
     #[serde(alias = "prompt_tokens")]
     input_tokens: Lenient<Option<u64>>,
     #[serde(alias = "completion_tokens")]
@@ -224,11 +261,11 @@ impl Counts {
 
 /// A value, or the default where it has another type.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lenient<T>(T);
+pub(crate) struct Lenient<T>(pub(crate) T);
 
-impl<'de, T: Default + serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
+impl<'de, T: Default + Deserialize<'de>> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&RawValue>::deserialize(deserializer)?.get();
+        let text = <&'de RawValue>::deserialize(deserializer)?.get();
         Ok(Self(serde_json::from_str(text).unwrap_or_default()))
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::merge::{Rule, check_indexes, index, merge};
 use super::{NotTranscodable, Streaming, each_event};
-use crate::json::{Json, Object, Writer, get, pieces, set, take};
+use crate::json::{Json, Object, Writer, array_of_one, get, pieces, set, take};
 use crate::replay::rewrite;
 
 /// What tells the two dialects apart.
@@ -184,11 +184,10 @@ pub(super) fn to_stream(
 /// A stream being written.
 struct Stream<'p> {
     shape: &'p Shape,
-    /// What every chunk begins with.
-    head: Vec<(&'p str, &'p Json<'p>)>,
+    /// What every chunk begins with, up to its choices.
+    head: String,
     /// What only the first chunk has.
     more: Vec<(&'p str, &'p Json<'p>)>,
-    has_object: bool,
     usage: Option<&'p Json<'p>>,
     piece: usize,
     out: String,
@@ -203,19 +202,23 @@ impl<'p> Stream<'p> {
         if get(plain, "error").is_some_and(|error| !error.is_null()) {
             return Err(NotTranscodable::Error);
         }
-        let (mut head, mut more) = (Vec::new(), Vec::new());
-        let mut has_object = false;
+        let mut head = String::from("data: ");
+        let mut chunk = Writer::begin(&mut head);
+        let mut more = Vec::new();
         for (name, value) in plain {
             match &**name {
                 "choices" | "usage" => {}
-                "object" if value.as_text() == Some(shape.plain_object) => has_object = true,
+                "object" if value.as_text() == Some(shape.plain_object) => {
+                    chunk.text("object", shape.chunk_object);
+                }
                 "object" | "obfuscation" => return Err(NotTranscodable::Unexpected),
                 "id" | "created" | "model" | "service_tier" | "system_fingerprint" => {
-                    head.push((&**name, value));
+                    chunk.json(name, value);
                 }
                 _ => more.push((&**name, value)),
             }
         }
+        chunk.name("choices"); // whose value each chunk has of its own
         let usage = get(plain, "usage").filter(|usage| !usage.is_null());
         let usage = match (streaming.usage, usage) {
             (true, None) => return Err(NotTranscodable::NoUsage),
@@ -223,20 +226,25 @@ impl<'p> Stream<'p> {
             (false, _) => None,
         };
         let (piece, out) = (streaming.piece.get(), String::new());
-        Ok(Self { shape, head, more, has_object, usage, piece, out })
+        Ok(Self { shape, head, more, usage, piece, out })
     }
 
-    /// Writes one chunk; `choices` writes the member of that name.
-    fn chunk(&mut self, choices: impl FnOnce(&mut Writer<'_>)) {
-        self.out.push_str("data: ");
-        let mut chunk = Writer::begin(&mut self.out);
-        for (name, value) in self.head.iter().copied().chain(self.more.drain(..)) {
+    /// Makes room for about what the chunks of a text take.
+    fn expect(&mut self, text: &str) {
+        let frame =
+            self.head.len() + r#"[{"index":0,"delta":{"content":""},"logprobs":null}]}"#.len();
+        self.out.reserve(text.len() + text.len().div_ceil(self.piece) * frame);
+    }
+
+    /// Writes one chunk: `choices` the value of that member, `usage` the member of that name.
+    fn chunk(&mut self, choices: impl FnOnce(&mut String), usage: impl FnOnce(&mut Writer<'_>)) {
+        self.out.push_str(&self.head);
+        choices(&mut self.out);
+        let mut chunk = Writer::within(&mut self.out);
+        for (name, value) in self.more.drain(..) {
             chunk.json(name, value);
         }
-        if self.has_object {
-            chunk.text("object", self.shape.chunk_object);
-        }
-        choices(&mut chunk);
+        usage(&mut chunk);
         chunk.end();
         self.out.push_str("\n\n");
     }
@@ -244,11 +252,13 @@ impl<'p> Stream<'p> {
     /// Writes one chunk of one choice.
     fn part(&mut self, index: usize, part: impl FnOnce(&mut Writer<'_>)) {
         let nulls = self.usage.is_some();
-        self.chunk(|chunk| {
-            chunk.array_of_one("choices", |choice| {
+        let choice = |out: &mut String| {
+            array_of_one(out, |choice| {
                 choice.index("index", index);
                 part(choice);
             });
+        };
+        self.chunk(choice, |chunk| {
             if nulls {
                 chunk.bare("usage", "null");
             }
@@ -279,6 +289,7 @@ impl<'p> Stream<'p> {
         if self.shape.parts {
             let message = get(choice, "message").and_then(Json::as_object);
             let message = Message::new(message.ok_or(NotTranscodable::Unexpected)?)?;
+            message.texts.iter().for_each(|(_, text)| self.expect(text));
             let mut logprobs = logprobs;
             for delta in message.deltas(self.piece) {
                 self.part(at, |part| {
@@ -289,6 +300,7 @@ impl<'p> Stream<'p> {
         } else {
             let text = get(choice, "text").and_then(Json::as_text);
             let text = text.ok_or(NotTranscodable::Unexpected)?;
+            self.expect(text);
             let mut logprobs = logprobs;
             let first = text.is_empty().then_some(""); // so that the rest has something to follow
             for piece in pieces(text, self.piece).chain(first) {
@@ -320,10 +332,7 @@ impl<'p> Stream<'p> {
 
     fn end(mut self) -> String {
         if let Some(usage) = self.usage {
-            self.chunk(|chunk| {
-                chunk.bare("choices", "[]");
-                chunk.json("usage", usage);
-            });
+            self.chunk(|choices| choices.push_str("[]"), |chunk| chunk.json("usage", usage));
         }
         self.out.push_str("data: [DONE]\n\n");
         self.out

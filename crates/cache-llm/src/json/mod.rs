@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 pub(crate) use parse::names_differ;
 pub(crate) use text::{pieces, unescape, unit};
-pub(crate) use write::{Writer, escape};
+pub(crate) use write::{Writer, array_of_one, escape};
 
 /// One value.
 #[derive(Clone, PartialEq)]

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use memchr::memchr2;
+
 use super::text::unescape;
 use super::{Json, NotJson, Object};
 
@@ -95,15 +97,16 @@ impl<'a> Parser<'a> {
         let start = self.at;
         loop {
             let rest = &self.text.as_bytes()[self.at..];
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-            self.at += plain.ok_or(NotJson)?;
-            match self.text.as_bytes()[self.at] {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(&self.text[start..self.at - 1]);
-                }
-                b'\\' => self.escape()?,
-                _ => return Err(NotJson),
+            let plain = memchr2(b'"', b'\\', rest).ok_or(NotJson)?;
+            if rest[..plain].iter().any(|&byte| byte < b' ') {
+                return Err(NotJson);
+            }
+            self.at += plain;
+            if rest[plain] == b'\\' {
+                self.escape()?;
+            } else {
+                self.at += 1;
+                return Ok(&self.text[start..self.at - 1]);
             }
         }
     }

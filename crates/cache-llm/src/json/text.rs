@@ -41,8 +41,11 @@ pub(crate) fn pieces(text: &str, size: usize) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let mut end = 0;
-        for _ in 0..size.max(1) {
+        let size = size.max(1);
+        let is_char = |&byte: &u8| byte.is_ascii() && byte != b'\\';
+        // Mostly each character is a byte.
+        let mut end = rest.bytes().take(size).take_while(is_char).count();
+        for _ in end..size {
             match unit(&rest[end..]) {
                 Some(length) if length > 0 => end += length,
                 _ => break,

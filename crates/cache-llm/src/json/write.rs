@@ -42,6 +42,11 @@ impl<'o> Writer<'o> {
         Self { out, first: true }
     }
 
+    /// Writes on in an object that was begun and has a member already.
+    pub(crate) fn within(out: &'o mut String) -> Self {
+        Self { out, first: false }
+    }
+
     pub(crate) fn end(self) {
         self.out.push('}');
     }
@@ -76,16 +81,11 @@ impl<'o> Writer<'o> {
 
     /// An array of one object.
     pub(crate) fn array_of_one(&mut self, name: &str, write: impl FnOnce(&mut Writer<'_>)) {
-        let out = self.name(name);
-        out.push('[');
-        let mut object = Writer::begin(out);
-        write(&mut object);
-        object.end();
-        out.push(']');
+        array_of_one(self.name(name), write);
     }
 
     /// Appends a name and gives out where its value is to go.
-    fn name(&mut self, name: &str) -> &mut String {
+    pub(crate) fn name(&mut self, name: &str) -> &mut String {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
         }
@@ -94,6 +94,15 @@ impl<'o> Writer<'o> {
         self.out.push_str("\":");
         self.out
     }
+}
+
+/// Appends an array of one object.
+pub(crate) fn array_of_one(out: &mut String, write: impl FnOnce(&mut Writer<'_>)) {
+    out.push('[');
+    let mut object = Writer::begin(out);
+    write(&mut object);
+    object.end();
+    out.push(']');
 }
 
 /// Appends characters with the escapes that JSON asks for.

@@ -104,7 +104,7 @@ impl Gathered {
         message: impl FnOnce(&mut Choice<'a>) -> Option<Message<'a>>,
     ) {
         self.failed |= choice.error.is_some();
-        self.says_something |= choice.text.0;
+        self.says_something |= choice.text.is_something();
         if let Some(message) = message(&mut choice) {
             self.add_message(message);
         }
@@ -121,8 +121,9 @@ impl Gathered {
     }
 
     fn add_message(&mut self, message: Message<'_>) {
-        self.says_something |= message.content.0 || message.audio.0 || message.images.0;
-        self.refuses |= message.refusal.0;
+        self.says_something |=
+            [message.content, message.audio, message.images].iter().any(|said| said.is_something());
+        self.refuses |= message.refusal.is_something();
         for (position, part) in (0..).zip(message.tool_calls.into_iter().flatten()) {
             let call = self.calls.entry(part.index.unwrap_or(position)).or_default();
             call.unchecked |= part.custom.is_some();

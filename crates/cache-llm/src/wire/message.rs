@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::choice::cut;
-use super::value::{Presence, Text};
+use super::value::{Said, Text};
 use crate::not_stored::NotStored;
 use crate::response::{Asked, ResponsePolicy};
 
@@ -21,8 +21,8 @@ struct Message<'a> {
 struct Block<'a> {
     #[serde(rename = "type", borrow)]
     kind: Text<'a>,
-    #[serde(default)]
-    text: Presence,
+    #[serde(borrow, default)]
+    text: Said<'a>,
 }
 
 /// Whether `body` is a whole message.
@@ -53,7 +53,7 @@ pub(crate) fn message(
         Some(reason) => return Err(NotStored::FinishReason(cut(reason))),
     }
     let says_something = blocks.iter().any(|block| match &*block.kind.0 {
-        "text" => block.text.0,
+        "text" => block.text.is_something(),
         "thinking" | "redacted_thinking" => false,
         _ => true, // calls of tools, and what they brought
     });

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::choice::cut;
-use super::value::{Presence, Text};
+use super::value::{Said, Text};
 use crate::not_stored::NotStored;
 use crate::response::{Asked, ResponsePolicy};
 
@@ -27,17 +27,17 @@ struct Incomplete<'a> {
 struct Item<'a> {
     #[serde(rename = "type", borrow)]
     kind: Text<'a>,
-    #[serde(default)]
-    content: Option<Vec<Part>>,
+    #[serde(borrow, default)]
+    content: Option<Vec<Part<'a>>>,
     arguments: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: Presence,
-    #[serde(default)]
-    refusal: Presence,
+struct Part<'a> {
+    #[serde(borrow, default)]
+    text: Said<'a>,
+    #[serde(borrow, default)]
+    refusal: Said<'a>,
 }
 
 /// Whether `body` is a whole answer.
@@ -68,8 +68,8 @@ pub(crate) fn response(
         match &*item.kind.0 {
             "message" => {
                 let parts = item.content.as_deref().unwrap_or_default();
-                says_something |= parts.iter().any(|part| part.text.0);
-                refuses |= parts.iter().any(|part| part.refusal.0);
+                says_something |= parts.iter().any(|part| part.text.is_something());
+                refuses |= parts.iter().any(|part| part.refusal.is_something());
             }
             "reasoning" => {}
             "function_call" => {

@@ -32,21 +32,31 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Whether a value says anything: not null, not empty.
+/// A value of which it matters whether it says anything: whether it is neither null nor empty.
 ///
 /// Looked at as source text: a chunk may end in the middle of a surrogate pair, so that its text is
 /// none by itself.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Presence(pub(crate) bool);
+pub(crate) struct Said<'a>(&'a str);
 
-impl<'de> Deserialize<'de> for Presence {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&RawValue>::deserialize(deserializer)?.get();
-        Ok(Self(match text.as_bytes() {
-            b"null" | b"\"\"" => false,
+impl<'a> Said<'a> {
+    pub(crate) fn is_something(self) -> bool {
+        match self.0.as_bytes() {
+            b"" | b"null" | b"\"\"" => false,
             [b'[' | b'{', inner @ .., _] => !inner.trim_ascii().is_empty(),
             _ => true,
-        }))
+        }
+    }
+
+    /// If it is a string, what stands between its quotes.
+    pub(crate) fn as_text(self) -> Option<&'a str> {
+        self.0.strip_prefix('"')?.strip_suffix('"')
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Said<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(<&'de RawValue>::deserialize(deserializer)?.get()))
     }
 }
 
