@@ -17,7 +17,7 @@ use crate::stats::LocalStats;
 /// * **Cheap.** A `get` neither blocks for long nor allocates.
 ///
 /// `DualCache` is generic over this trait, so a hit costs no virtual call. The last page of the workspace's
-/// `docs/guide` has an adapter over another in-process cache, moka.
+/// `docs/guide/dual` has an adapter over another in-process cache, moka.
 pub trait LocalTier<V>: std::fmt::Debug + Send + Sync + 'static {
     /// The live entry of `key`. Counts as a use for the eviction policy.
     fn get(&self, key: &CacheKey) -> Option<Entry<V>>;

@@ -1,4 +1,4 @@
-//! The day of `docs/guide/README.md`, lived through once for every page: what the guide says of its
+//! The day of `docs/guide/dual/README.md`, lived through once for every page: what the guide says of its
 //! calls, tokens and dollars is what they came to.
 
 use std::sync::Arc;
@@ -233,7 +233,7 @@ impl Day {
 }
 
 fn page(name: &str) -> String {
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/dual");
     fs::read_to_string(guide.join(name)).expect("a page of the guide")
 }
 

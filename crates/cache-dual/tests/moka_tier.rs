@@ -1,4 +1,4 @@
-//! The memory tier of `docs/guide/11-another-memory-tier.md`, word for word, which keeps the contract.
+//! The memory tier of `docs/guide/dual/11-another-memory-tier.md`, word for word, which keeps the contract.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -148,7 +148,8 @@ local_weight_suite!(over_moka_and_the_too_heavy, tier());
 /// What is tested is what the page says.
 #[test]
 fn the_page_has_this_very_tier() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/11-another-memory-tier.md");
+    let page =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/dual/11-another-memory-tier.md");
     let page = std::fs::read_to_string(page).expect("the page");
     let from = |text: &str| text.find("struct MokaTier<V>").expect("the tier");
     let source = include_str!("moka_tier.rs");

@@ -41,6 +41,8 @@
 //! # }
 //! ```
 //!
+//! Step by step, one feature a page: `docs/guide/llm` in the repository.
+//!
 //! # Guarantees
 //!
 //! * **Only good answers are stored**, whole and as they came: see [`ResponsePolicy`]. Whatever is
@@ -100,6 +102,8 @@ mod dialect;
 mod dry;
 mod edit;
 mod embeddings;
+#[cfg(doctest)]
+mod guide;
 mod json;
 mod judge;
 pub mod live;

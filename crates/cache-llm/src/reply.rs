@@ -179,7 +179,8 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// If it breaks off.
+    /// If it breaks off. `?` makes no `Box<dyn Error>` of a [`BoxError`], which is `Send + Sync` besides: a
+    /// function that uses it here returns a `BoxError` itself, or a type of its own.
     pub async fn bytes(self) -> Result<Bytes, BoxError> {
         match self {
             Self::Whole(bytes) => Ok(bytes),
