@@ -12,7 +12,7 @@ use crate::tidy;
 /// combinations in between follow from these. Crates without features are there once.
 /// `tidy` fails when a crate or a feature is missing here.
 pub(crate) const FEATURE_CHECKS: &[(&str, &[&str])] = &[
-    ("cache-core", &[]),
+    ("cache-core", &["settings"]),
     ("cache-key", &["llmix", "serde"]),
     ("cache-memory", &[]),
     ("cache-redis", &["encryption", "internals", "llmix"]),

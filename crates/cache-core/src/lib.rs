@@ -27,6 +27,7 @@
 //! | [`codec`] | [`Codec`]: typed values to bytes and back |
 //! | [`error`] | [`Error`]: why a tier could not answer (a miss is not an error) |
 //! | [`stats`] | counters as read at one moment |
+//! | `settings` | with the feature of that name: options in configuration, and errors that name them |
 
 pub mod bus;
 pub mod codec;
@@ -35,6 +36,8 @@ pub mod error;
 pub mod key;
 pub mod local;
 pub mod remote;
+#[cfg(feature = "settings")]
+pub mod settings;
 pub mod stats;
 pub mod time;
 

@@ -35,9 +35,9 @@ use crate::options::BuildError;
 #[cfg_attr(feature = "serde", serde(try_from = "Unchecked"))]
 #[must_use]
 pub struct DetachedOptions {
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::soft_timeout"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::soft_timeout"))]
     pub(crate) soft_timeout: Option<Duration>,
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::eager_refresh"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::eager_refresh"))]
     pub(crate) eager_refresh: Option<f64>,
 }
 
@@ -46,9 +46,9 @@ pub struct DetachedOptions {
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Unchecked {
-    #[serde(with = "crate::members::soft_timeout")]
+    #[serde(with = "crate::settings::soft_timeout")]
     soft_timeout: Option<Duration>,
-    #[serde(with = "crate::members::eager_refresh")]
+    #[serde(with = "crate::settings::eager_refresh")]
     eager_refresh: Option<f64>,
 }
 

@@ -95,8 +95,6 @@ mod invalidate;
 mod lead;
 mod lease;
 mod many;
-#[cfg(feature = "serde")]
-mod members;
 mod negative;
 mod options;
 mod order;
@@ -108,6 +106,8 @@ mod read;
 mod remote;
 mod repairs;
 mod room;
+#[cfg(feature = "serde")]
+mod settings;
 mod stamps;
 mod strategy;
 mod write;

@@ -38,82 +38,82 @@ use crate::strategy::Strategy;
 #[non_exhaustive]
 pub struct DualOptions {
     /// Which tiers are used. Default: [`Strategy::Auto`].
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::strategy"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::strategy"))]
     pub strategy: Strategy,
     /// What [`clear`](crate::DualCache::clear) clears: caches that share a remote tier and a namespace
     /// are cleared together, and tags mean the same to them. Default: `default`.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::namespace"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::namespace"))]
     pub namespace: String,
     /// How long values are fresh that say nothing else. Default: 1 hour.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::ttl"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::ttl"))]
     pub ttl: Duration,
     /// How long a value is kept beyond that, stale, in case the origin fails, or is slow and there is a
     /// [`soft_timeout`](crate::DetachedOptions::soft_timeout) or a `hard_timeout`. Default: 0.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::grace"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::grace"))]
     pub grace: Duration,
     /// Up to which share of its time to live is taken off a value at random, so that what was stored
     /// together does not end together; from 0 to below 1. Default: 0.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::jitter"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::jitter"))]
     pub jitter: f64,
     /// How long memory answers before the remote tier is asked again, whatever a value has left: the
     /// bound on how long another instance's removal can go unnoticed without a bus. Memory keeps nothing
     /// beyond it, so from then on a stale value (see `grace`) is the remote tier's. Default: none.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::memory_ttl"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::memory_ttl"))]
     pub memory_ttl: Option<Duration>,
     /// How long a caller waits for the origin at all. Default: none.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::hard_timeout"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::hard_timeout"))]
     pub hard_timeout: Option<Duration>,
     /// How long the origin is left alone about a key for which it failed, while there is a stale
     /// value. Default: 5 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::stale_retry"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::stale_retry"))]
     pub stale_retry: Duration,
     /// How long a failed fetch answers for its key, in this process, where there is no stale value.
     /// Not of [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: none, i.e. errors are
     /// not kept.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::negative_ttl"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::negative_ttl"))]
     pub negative_ttl: Option<Duration>,
     /// How long a call to the remote tier may take before it is given up. Default: 100 ms.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::remote_deadline"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::remote_deadline"))]
     pub remote_deadline: Duration,
     /// How long a fetch waits for the remote tier's answer before it is begun alongside; the first
     /// value is taken. A value that is fetched before the remote tier has told this process the stamps of
     /// the namespace and its tags, as the first ones may be, stays in memory only. Not of
     /// [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: none, i.e. for as long as
     /// `remote_deadline`.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::hedge_after"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::hedge_after"))]
     pub hedge_after: Option<Duration>,
     /// When a failing remote tier is left alone.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::breaker"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::breaker"))]
     pub breaker: BreakerOptions,
     /// How many fetches may be under way at once while the remote tier is left alone, so that an
     /// outage of the cache is not passed on to the origin; the others fail with
     /// [`FetchError::Shed`](crate::FetchError::Shed) or get stale values. Default: no limit.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::fetches_while_down"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::fetches_while_down"))]
     pub fetches_while_down: Option<usize>,
     /// Whether callers wait for writes to the remote tier. Default: they do.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::writes"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::writes"))]
     pub writes: WriteMode,
     /// One fetch a key among all processes that share the remote tier. Not of
     /// [`get_or_fetch_many`](crate::DualCache::get_or_fetch_many). Default: each its own.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::lease"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::lease"))]
     pub lease: Option<LeaseOptions>,
     /// How long what is known of a tag is believed before the remote tier is asked again: without a
     /// bus, the bound on how long another instance's invalidation of it can go unnoticed by lookups
     /// that go beyond memory. Default: 1 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::recheck"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::recheck"))]
     pub recheck: Duration,
     /// How many tags are remembered; those beyond are asked for again. Default: 100,000 (about 10 MB
     /// when full).
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::known_tags"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::known_tags"))]
     pub known_tags: u64,
     /// How many entries the default memory tier holds; not used if another is given. Default: 10,000.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::max_entries"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::max_entries"))]
     pub max_entries: u64,
     /// How many bytes the entries of the default memory tier weigh together at most; not used if another is
     /// given. An entry weighs what [`InsertOptions::weight`](crate::InsertOptions::weight) or the
     /// [`weigher`](crate::DualBuilder::weigher) says, and what the tier itself spends on it; one that alone
     /// weighs more is not kept in memory. Default: no bound.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::max_weight"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::max_weight"))]
     pub max_weight: Option<u64>,
 }
 
@@ -158,7 +158,7 @@ pub enum WriteMode {
     /// remote tier has what was there; what cannot be written is removed there instead.
     Queued {
         /// How many may wait; those beyond are dropped and counted.
-        #[cfg_attr(feature = "serde", serde(with = "crate::members::capacity"))]
+        #[cfg_attr(feature = "serde", serde(with = "crate::settings::capacity"))]
         capacity: usize,
     },
 }
@@ -170,10 +170,10 @@ pub enum WriteMode {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct LeaseOptions {
     /// How long a lease lasts if its holder dies: longer than most fetches.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::ttl"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::ttl"))]
     pub ttl: Duration,
     /// How long others wait for the holder's value before they fetch themselves.
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::wait"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::wait"))]
     pub wait: Duration,
 }
 

@@ -31,8 +31,10 @@ pub struct PriceTable {
     /// When these prices held, for people to see ([`Savings::prices_as_of`](crate::Savings)). Any text;
     /// empty if that is not known. Default in configuration: empty.
     #[serde(default)]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::as_of"))]
     pub as_of: String,
     /// The prices by model.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::models"))]
     pub models: BTreeMap<String, Price>,
 }
 
@@ -41,15 +43,19 @@ pub struct PriceTable {
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// For what it reads.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::input"))]
     pub input: f64,
     /// For what it writes.
     #[serde(default)]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::output"))]
     pub output: f64,
     /// For what it reads from the provider's own cache. Default: as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::cached_input"))]
     pub cached_input: Option<f64>,
     /// For what it reads and writes to the provider's own cache. Default: as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::cache_write"))]
     pub cache_write: Option<f64>,
 }
 

@@ -27,10 +27,12 @@ use crate::sse::{Event, SseParser};
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayOptions {
     /// Where events begin and end. Default: as they were recorded.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::chunking"))]
     pub chunking: Chunking,
     /// How fast events follow each other, for clients that show them as they come: an event counts
     /// as one token if it was recorded so, else as one for each four characters that events have.
     /// Default: at once.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::tokens_per_second"))]
     pub tokens_per_second: Option<NonZeroU32>,
 }
 

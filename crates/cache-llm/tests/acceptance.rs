@@ -10,7 +10,7 @@ use cache_conformance::MemoryRemote;
 use cache_core::{CodecId, RemoteTier};
 use cache_dual::codec::Raw;
 use cache_dual::{CacheKey, DualCache, SystemClock};
-use cache_llm::{Bypass, CacheMode, EndpointKind, KeyScope, LlmCache, Plan, Tenant};
+use cache_llm::{Bypass, CacheMode, EndpointKind, KeyScope, LlmCache, Plan, RequestPolicy, Tenant};
 use common::*;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
@@ -137,6 +137,35 @@ fn everything_beside_the_members_counts() {
     for (at, one) in keys.iter().enumerate() {
         assert!(!keys[..at].contains(one), "{at}");
     }
+}
+
+/// A57, as far as it goes without a tier that matches by meaning: what is shorter than the least size is
+/// not cached, and nothing that is only alike shares an answer, be it as alike as two images.
+#[test]
+fn short_requests_pass_and_alike_is_not_equal() {
+    let dual = DualCache::builder().build().expect("good options");
+    let policy = RequestPolicy::default().min_body(100);
+    let cache: Cache = LlmCache::builder(dual).request_policy(policy).build().expect("as well");
+    let scope = KeyScope::new(Tenant::named("t"));
+    let body = |model: &str, image: &str, members: &str| {
+        format!(
+            r#"{{"model":"{model}","messages":[{{"role":"user","content":[{{"type":"text","text":"What is it?"}},{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{image}"}}}}]}}]{members}}}"#
+        )
+    };
+    let key = |body: &str, scope: &KeyScope| *chat_plan(&cache, body, scope).key();
+    let one = body("m", "AAAA", r#","temperature":0"#);
+    for other in [
+        body("n", "AAAA", r#","temperature":0"#),
+        body("m", "AAAB", r#","temperature":0"#),
+        body("m", "AAAA", r#","temperature":0.1"#),
+    ] {
+        assert_ne!(key(&one, &scope), key(&other, &scope), "{other}");
+    }
+    assert_ne!(key(&one, &scope), key(&one, &KeyScope::new(Tenant::named("u"))));
+
+    let short = br#"{"model":"m","messages":[]}"#;
+    let bypass = cache.prepare(EndpointKind::ChatCompletions, short, &scope).unwrap_err();
+    assert_eq!(bypass, Bypass::TooSmall { limit: 100 });
 }
 
 /// A7: what identifies a request or shapes a stream is no part of its key, at the top level and in

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cache_llm::{
-    AnswerKind, Chunking, HitOptions, Identity, Price, PriceTable, Reasoning, ReplayOptions,
-    RequestPolicy, ResponsePolicy, UsageView,
+    AnswerKind, Chunking, EmbeddingOptions, HitOptions, Identity, Price, PriceTable, Reasoning,
+    ReplayOptions, RequestPolicy, ResponsePolicy, UsageView,
 };
 
 #[derive(Debug, PartialEq, serde::Deserialize)]
@@ -64,4 +64,32 @@ fn the_example_of_the_readme() {
         },
     };
     assert_eq!(serde_json::from_str::<Configuration>(text).unwrap(), expected);
+}
+
+/// Whatever is wrong, the error says where.
+#[test]
+fn errors_name_the_member() {
+    fn error<T: serde::de::DeserializeOwned>(text: &str) -> String {
+        serde_json::from_str::<T>(text).err().expect("it is wrong").to_string()
+    }
+    for (error, starts) in [
+        (
+            error::<HitOptions>(r#"{"identity":"new"}"#),
+            "`identity`: unknown variant `new`, expected",
+        ),
+        (error::<HitOptions>(r#"{"usage":0}"#), "`usage`: "),
+        (error::<ReplayOptions>(r#"{"chunking":{"characters":0}}"#), "`chunking`: "),
+        (error::<ReplayOptions>(r#"{"tokens_per_second":0}"#), "`tokens_per_second`: "),
+        (error::<EmbeddingOptions>(r#"{"per_item":"no"}"#), "`per_item`: "),
+        (
+            error::<PriceTable>(r#"{"models":{"gpt-4o":{"input":"2.5"}}}"#),
+            "`models`: of `gpt-4o`: `input`: invalid type: string \"2.5\", expected f64",
+        ),
+        (
+            error::<PriceTable>(r#"{"models":{"gpt-4o":{}}}"#),
+            "`models`: of `gpt-4o`: missing field `input`",
+        ),
+    ] {
+        assert!(error.starts_with(starts), "{error}");
+    }
 }

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 #[must_use]
 pub struct BreakerOptions {
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::failures"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::failures"))]
     pub(crate) failures: u32,
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::probe_interval"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::probe_interval"))]
     pub(crate) probe_interval: Duration,
-    #[cfg_attr(feature = "serde", serde(with = "crate::members::slow_call"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::slow_call"))]
     pub(crate) slow_call: Option<Duration>,
 }
 

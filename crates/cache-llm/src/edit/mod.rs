@@ -36,11 +36,14 @@ use think::Think;
 #[serde(default, deny_unknown_fields)]
 pub struct HitOptions {
     /// Whose `id` and time an answer bears.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::identity"))]
     pub identity: Identity,
     /// Whether it shows how the model came to it.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::reasoning"))]
     pub reasoning: Reasoning,
     /// What its body says of tokens; [`Hit::usage`](crate::Hit::usage) is the original one in any
     /// case.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::usage"))]
     pub usage: UsageView,
 }
 

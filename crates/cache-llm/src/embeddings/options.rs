@@ -17,12 +17,14 @@ use serde::{Deserialize, Serialize};
 pub struct EmbeddingOptions {
     /// Whether each item of `input` has an entry of its own, so that only items that are not known are
     /// sent. Else a request has one entry, with the provider's bytes. Default: yes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::per_item"))]
     pub per_item: bool,
     /// Members of requests that say nothing about one item by its place among the others, nor let
     /// the embedding of one depend on the others, beside those that are known as such: `model`,
     /// `dimensions`, `encoding_format`, `user`, `request_id`; `input_type`, `truncation`,
     /// `output_dimension`; `task`, `truncate`. A request with any other member is kept as a whole.
     /// Default: none.
+    #[cfg_attr(feature = "serde", serde(with = "crate::settings::independent_members"))]
     pub independent_members: Vec<Box<str>>,
 }
 
