@@ -38,7 +38,7 @@ fn recording(report: &Report) -> String {
     table(&[
         row(["a stream, µs", "as it comes", "recorded"]),
         line("processor's time of an event", recorded.event),
-        line("the same of judging and storing at the end", [0.0, recorded.end]),
+        line("of that, behind the last event", recorded.end),
         line("until the client has the first event", recorded.first),
         line("until it has an event, p50", recorded.p50),
         line("until it has an event, p99", recorded.p99),
@@ -125,10 +125,10 @@ answer, not yet text.
 None of these keeps tenants apart by default but vex-llm, none counts what was saved.
 
 A stream has {events} events, one a chunk. The processor's time is that of one thread that does everything: \
-the provider's part, which is to yield between events, the recording and the client. Waits are those of two \
-threads: the provider sends an event when the client has the one before. The events before the first are none: its wait \
-is that of a task that is woken. {streams} streams are joined by {followers} each, before the first \
-event.
+the provider's part, which is to yield between events, the recording and the client. It is counted until the \
+answer is stored; what is behind the last event delays the end of the stream, but no byte of it. Waits are \
+those of two threads: the provider sends an event when the client has the one before, and the first one to a \
+client that sleeps. {streams} streams are joined by {followers} each, before the first event.
 
 ## What the numbers do not show
 

@@ -73,12 +73,14 @@ impl Summary {
         let has_inner = transport == Transport::Stream
             && matches!(kind, AnswerKind::Responses | AnswerKind::Messages);
         let mut add = |document: &[u8]| {
-            if let Ok(answer) = serde_json::from_slice::<Answer<'_>>(document) {
-                tally.add_answer(answer);
-            }
-            if has_inner && let Ok(event) = serde_json::from_slice::<Event<'_>>(document) {
-                let inner = [event.response.0, event.message.0].into_iter().flatten();
-                inner.for_each(|answer| tally.add_answer(answer));
+            let Ok(answer) = serde_json::from_slice::<Answer<'_>>(document) else { return };
+            // One level down and no further: answers do not hold others, so depth needs no bound.
+            let inner = [answer.response, answer.message];
+            tally.add_answer(answer);
+            for inner in inner.into_iter().flatten().filter(|_| has_inner) {
+                if let Ok(answer) = serde_json::from_str::<Answer<'_>>(inner.get()) {
+                    tally.add_answer(answer);
+                }
             }
         };
         match transport {
@@ -111,22 +113,21 @@ impl Tally {
     pub(crate) fn add_frame(&mut self, frame: &Frame<'_>) {
         let first = frame.choices.as_ref().and_then(|choices| choices.first());
         let reason = first.and_then(|choice| choice.finish_reason.as_ref());
-        let counts = frame.usage.and_then(|usage| serde_json::from_str(usage.get()).ok());
-        self.add(frame.model.0.as_ref(), counts, reason);
+        self.add(frame.model.0.as_ref(), frame.usage, reason);
     }
 
     fn add_answer(&mut self, answer: Answer<'_>) {
-        let Answer { model, usage, choices, stop_reason, status, delta } = answer;
+        let Answer { model, usage, choices, stop_reason, status, delta, .. } = answer;
         let of_choice = choices.0.into_iter().next().and_then(|choice| choice.finish_reason.0);
         let of_delta = delta.0.and_then(|delta| delta.stop_reason.0);
         let reason = of_choice.or(stop_reason.0).or(of_delta).or(status.0);
-        self.add(model.0.as_ref(), Some(usage.0), reason.as_ref());
+        self.add(model.0.as_ref(), usage, reason.as_ref());
     }
 
     fn add(
         &mut self,
         model: Option<&Text<'_>>,
-        tokens: Option<Counts>,
+        usage: Option<&RawValue>,
         finish_reason: Option<&Text<'_>>,
     ) {
         let Summary { model: first, other_model, finish_reason: last, .. } = &mut self.summary;
@@ -142,8 +143,8 @@ impl Tally {
         if let Some(Text(reason)) = finish_reason {
             *last = Some(reason.to_string());
         }
-        if let Some(tokens) = tokens {
-            self.tokens.add(tokens);
+        if let Some(counts) = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()) {
+            self.tokens.add(counts);
         }
     }
 
@@ -152,25 +153,14 @@ impl Tally {
     }
 }
 
-/// What an event has of a whole answer. No answer holds another, so the depth is bounded.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
-struct Event<'a> {
-    /// In the events of a response.
-    #[serde(borrow)]
-    response: Lenient<Option<Answer<'a>>>,
-    /// In the first event of a message.
-    #[serde(borrow)]
-    message: Lenient<Option<Answer<'a>>>,
-}
-
 /// A plain answer or an event of a stream, in any dialect.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 struct Answer<'a> {
     #[serde(borrow)]
     model: Lenient<Option<Text<'a>>>,
-    usage: Lenient<Counts>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow)]
     choices: Lenient<Vec<Choice<'a>>>,
     /// Of a message.
@@ -182,6 +172,12 @@ struct Answer<'a> {
     /// Of the end of a message's stream.
     #[serde(borrow)]
     delta: Lenient<Option<Delta<'a>>>,
+    /// An answer within the events of a response.
+    #[serde(borrow)]
+    response: Option<&'a RawValue>,
+    /// The same within the first event of a message.
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
 }
 
 #[derive(Debug, serde::Deserialize)]
