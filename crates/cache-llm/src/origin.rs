@@ -21,14 +21,45 @@ pub type BodyStream = BoxStream<'static, Result<Bytes, BoxError>>;
 /// #[error(transparent)]
 /// struct Failed(#[from] Box<dyn std::error::Error + Send + Sync>); // or anyhow::Error
 /// ```
+///
+/// The call and its future are `Send`, so what they refer to is `Sync`:
+///
+/// ```
+/// # use std::io;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// use cache_llm::{Origin, OriginAnswer};
+///
+/// fn takes(origin: impl Origin<Head = (), Error = io::Error>) {}
+///
+/// let calls = AtomicU32::new(0);
+/// takes(|| async {
+///     calls.fetch_add(1, Ordering::Relaxed);
+///     Ok(OriginAnswer::whole(200, (), "{}"))
+/// });
+/// ```
+///
+/// A `Cell` is not:
+///
+/// ```compile_fail,E0277
+/// # use std::io;
+/// # use std::cell::Cell;
+/// # use cache_llm::{Origin, OriginAnswer};
+/// # fn takes(origin: impl Origin<Head = (), Error = io::Error>) {}
+/// let calls = Cell::new(0);
+/// takes(|| async {
+///     calls.set(calls.get() + 1);
+///     Ok(OriginAnswer::whole(200, (), "{}"))
+/// });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a call to the provider that this cache takes",
     note = "an `async` closure that returns `Result<OriginAnswer<H>, E>` is one, for the `H` and `E` of \
             this `LlmCache<H, E>`, where `H` is `Clone + Send + Sync` and `E: std::error::Error`",
     note = "`anyhow::Error` and `Box<dyn Error>` are no `std::error::Error`: wrap them in a type of your own",
-    note = "the closure and its future have to be `Send`: an `Rc` or a `std::sync::MutexGuard` that is held \
-            across an `.await` makes them otherwise, and so does a reference to what is not `Sync`, such as \
-            a `Cell`"
+    note = "it and its future have to be `Send`: they hold no `Rc` and no guard of a `std::sync::Mutex` across \
+            an `.await`, and refer to nothing that is not `Sync`, such as a `Cell`; a type parameter needs \
+            the bound"
 )]
 pub trait Origin: Send {
     /// What comes with an answer and is handed to all who share it, such as the parts of an HTTP
