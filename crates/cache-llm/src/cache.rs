@@ -79,6 +79,56 @@ where
         }
     }
 
+    /// The answer to a request, in one step: [`prepare`](Self::prepare) and [`answer`](Self::answer). A
+    /// request that is none of the cache's business goes to `origin` as it is, and its answer is passed on
+    /// with the reason, [`NotStored::Request`].
+    ///
+    /// ```
+    /// use cache_llm::{
+    ///     Bypass, CacheMode, DualCache, EndpointKind, KeyScope, LlmCache, NotStored, OriginAnswer, Reply,
+    ///     Storage, Tenant,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = LlmCache::<(), std::io::Error>::builder(DualCache::builder().build()?).build()?;
+    /// let scope = KeyScope::new(Tenant::named("acme"));
+    /// let body = br#"{"model":"m","store":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    /// let provider = || async { Ok(OriginAnswer::whole(200, (), "{}")) };
+    /// let reply =
+    ///     cache.serve(EndpointKind::ChatCompletions, body, &scope, CacheMode::Use, provider).await?;
+    /// let Reply::Passed(passed) = reply else { panic!("the provider is to keep that answer") };
+    /// assert!(matches!(passed.storage, Storage::NotStored(NotStored::Request(Bypass::Stored))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As those of [`answer`](Self::answer). While a [`Cassette`] is played, a request that is none of the
+    /// cache's business is [`AnswerError::NotRecordable`], and no call is made.
+    ///
+    /// # Panics
+    ///
+    /// As [`answer`](Self::answer).
+    pub async fn serve<O>(
+        &self,
+        kind: EndpointKind,
+        body: &[u8],
+        scope: &KeyScope,
+        mode: CacheMode,
+        origin: O,
+    ) -> Result<Reply<H>, AnswerError<E>>
+    where
+        O: Origin<Head = H, Error = E>,
+    {
+        match self.prepare(kind, body, scope) {
+            Ok(plan) => self.answer(&plan, mode, origin).await,
+            Err(reason) if self.inner.played().is_some() => Err(AnswerError::NotRecordable(reason)),
+            Err(reason) => self.inner.pass(origin, NotStored::Request(reason)).await,
+        }
+    }
+
     /// Decides on a request and finds its key. The body is parsed once and not kept.
     ///
     /// # Errors
@@ -113,9 +163,10 @@ where
     /// Concurrent identical requests make one call. A plain answer is read whole, judged and
     /// stored, and handed to all. A stream is passed on as it comes, to whoever joins while it
     /// lasts, and stored once it has ended well. A plain request that finds a stream with usage under
-    /// way waits for its end; a stream never waits for a plain answer, since its first token would. Answers that are not to be stored go to those who
-    /// waited, status and head included, and are not kept. Those that cannot be shared, being too
-    /// large or encoded, go to the one whose call it was, and the others make their own.
+    /// way waits for its end; a stream never waits for a plain answer, since its first token would come
+    /// with the last. Answers that are not to be stored go to those who waited, status and head included,
+    /// and are not kept. Those that cannot be shared, being too large or encoded, go to the one whose call
+    /// it was, and the others make their own.
     ///
     /// Embeddings are answered item by item, as [`EmbeddingOptions`] say: what no entry and no call
     /// under way has is asked for, each item once, if the origin can [`resend`](Origin::resend); else the
@@ -145,7 +196,7 @@ where
             cassette.note(plan);
         }
         let picked;
-        let plan = if plan.samples().count.get() > 1 {
+        let plan = if plan.samples().count() > 1 {
             picked = Box::pin(inner.pick(plan, mode)).await;
             &picked
         } else {
@@ -154,9 +205,7 @@ where
         if inner.dry_run {
             return inner.dry(plan, mode, origin).await;
         }
-        if let Some(cassette) = &inner.cassette
-            && cassette.is_playing()
-        {
+        if let Some(cassette) = inner.played() {
             return inner.play(plan, cassette);
         }
         let reply = match (mode, plan.batch(), plan.transport()) {
@@ -330,6 +379,11 @@ where
             storage: Storage::NotStored(reason),
             collapsed: false,
         }))
+    }
+
+    /// The cassette that answers in place of the provider. A dry run asks the provider whatever there is.
+    pub(crate) fn played(&self) -> Option<&Cassette> {
+        self.cassette.as_ref().filter(|cassette| cassette.is_playing() && !self.dry_run)
     }
 
     /// The answer on a cassette.

@@ -29,11 +29,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cache_core::CacheKey;
-use cache_dual::DualCache;
 use parking_lot::Mutex;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::cache::{Inner, LlmCache};
 use crate::plan::Plan;
 use crate::response::AnswerKind;
 
@@ -41,11 +41,11 @@ const FORMAT: &str = "cache-llm cassette 1";
 
 /// Answers that were recorded once and are played from then on, for tests without a provider.
 ///
-/// One that is played keeps [`LlmCache::answer`](crate::LlmCache::answer), [`cached`](crate::cached) and
+/// One that is played keeps [`LlmCache::serve`], [`LlmCache::answer`], [`cached`](crate::cached) and
 /// [`CachedProvider`](crate::CachedProvider) from ever asking the provider, save in a
 /// [dry run](crate::LlmCacheBuilder::dry_run), which uses no cassette. It cannot keep others from it: where
-/// [`LlmCache::prepare`](crate::LlmCache::prepare) returns a [`Bypass`](crate::Bypass), it is the caller who
-/// makes the call, or in a test makes none.
+/// [`LlmCache::prepare`] returns a [`Bypass`](crate::Bypass), it is the caller who makes the call, or in a
+/// test makes none.
 ///
 /// Recorded where there is no file yet, else played:
 ///
@@ -57,12 +57,10 @@ const FORMAT: &str = "cache-llm cassette 1";
 ///     CacheMode, Cassette, CassetteError, DualCache, EndpointKind, KeyScope, LlmCache, Reply, Tenant,
 /// };
 /// # use cache_llm::OriginAnswer;
-/// # use futures_util::{StreamExt, stream};
 /// # type Cache = LlmCache<(), std::io::Error>;
 /// # async fn provider() -> Result<OriginAnswer<()>, std::io::Error> {
 /// #     let body = r#"{"choices":[{"message":{"content":"Paris"},"finish_reason":"stop"}]}"#;
-/// #     let body = stream::iter([Ok(body.into())]).boxed();
-/// #     Ok(OriginAnswer { status: 200, head: (), is_event_stream: false, content_encoded: false, body })
+/// #     Ok(OriginAnswer::whole(200, (), body))
 /// # }
 ///
 /// /// Whether the answer was played.
@@ -76,11 +74,10 @@ const FORMAT: &str = "cache-llm cassette 1";
 ///     };
 ///     let cache = Cache::builder(DualCache::builder().build()?).cassette(cassette.clone()).build()?;
 ///     let body = br#"{"model":"m","messages":[{"role":"user","content":"Capital of France?"}]}"#;
-///     let plan =
-///         cache.prepare(EndpointKind::ChatCompletions, body, &KeyScope::new(Tenant::Shared))?;
-///     let answer = cache.answer(&plan, CacheMode::Use, provider).await?;
+///     let (kind, scope) = (EndpointKind::ChatCompletions, KeyScope::new(Tenant::Shared));
+///     let answer = cache.serve(kind, body, &scope, CacheMode::Use, provider).await?;
 ///     if !cassette.is_playing() {
-///         let report = cassette.save(cache.dual(), path).await?;
+///         let report = cache.save_cassette(path).await?;
 ///         assert!(report.missing.is_empty(), "{report:?}");
 ///     }
 ///     Ok(matches!(answer, Reply::Hit(_)))
@@ -113,7 +110,7 @@ struct About {
     model: String,
 }
 
-/// What a recording came to. Made by [`Cassette::save`].
+/// What a recording came to. Made by [`LlmCache::save_cassette`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CassetteReport {
@@ -154,6 +151,9 @@ pub enum CassetteError {
         /// The key, in hexadecimal digits.
         key: String,
     },
+    /// The cache was built without one.
+    #[error("the cache has no cassette")]
+    NoCassette,
     /// It is being played, so nothing was recorded.
     #[error("a cassette that is played records nothing")]
     Playing,
@@ -185,14 +185,14 @@ struct Stored {
 
 impl Cassette {
     /// An empty one: its cache asks the provider as ever, and the cassette learns which answers it gave
-    /// out.
+    /// out, for [`LlmCache::save_cassette`].
     pub fn recording() -> Self {
         Self(Arc::new(Content::Recording(Mutex::default())))
     }
 
     /// Reads one to play: its cache answers from it alone, and never asks the provider. A request that is
-    /// not on it is [`AnswerError::NotRecorded`](crate::AnswerError::NotRecorded); a typed one that could
-    /// not be, [`CachedError::NotRecordable`](crate::CachedError::NotRecordable).
+    /// not on it is [`AnswerError::NotRecorded`](crate::AnswerError::NotRecorded); one that could
+    /// not be, [`AnswerError::NotRecordable`](crate::AnswerError::NotRecordable).
     ///
     /// # Errors
     ///
@@ -228,32 +228,74 @@ impl Cassette {
         Ok(Self(Arc::new(Content::Playing(entries))))
     }
 
-    /// Writes all that was asked for and is stored in `dual`, and reports what is not. A stream is stored
-    /// once it has ended: see [`Recorded::outcome`](crate::Recorded::outcome).
+    /// Takes note of what is asked for.
+    pub(crate) fn note(&self, plan: &Plan) {
+        if let Content::Recording(asked) = &*self.0 {
+            let about = About { kind: plan.kind(), model: plan.model().to_owned() };
+            let keys = plan.keys();
+            asked.lock().extend(keys.iter().map(|key| (*key.as_bytes(), about.clone())));
+        }
+    }
+
+    /// Whether it is played: it was read, and answers come from it alone.
+    pub fn is_playing(&self) -> bool {
+        matches!(&*self.0, Content::Playing(_))
+    }
+
+    /// The entry of a key, if this one is played.
+    pub(crate) fn entry(&self, key: &CacheKey) -> Option<&Bytes> {
+        match &*self.0 {
+            Content::Playing(entries) => entries.get(key.as_bytes()),
+            Content::Recording(_) => None,
+        }
+    }
+}
+
+impl<H, E> LlmCache<H, E>
+where
+    H: Clone + Send + Sync + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    /// Writes the [`Cassette`] that this cache was built with: all that was asked for and is stored. Reports
+    /// what is not. A stream is stored once it has ended: see [`Recorded::outcome`](crate::Recorded::outcome).
+    ///
+    /// ```
+    /// # use cache_llm::{Cassette, DualCache, LlmCache};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("saved-{}.json", std::process::id()));
+    /// let builder = LlmCache::<(), std::io::Error>::builder(DualCache::builder().build()?);
+    /// let cache = builder.cassette(Cassette::recording()).build()?;
+    /// // ... what is to be recorded is asked for ...
+    /// let report = cache.save_cassette(&path).await?;
+    /// assert!(report.missing.is_empty(), "{report:?}");
+    /// # assert_eq!(report.recorded, 0);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`CassetteError::Io`]; [`CassetteError::Playing`] if it was loaded.
-    pub async fn save(
+    /// [`CassetteError::Io`]; [`CassetteError::Playing`] if it was loaded; [`CassetteError::NoCassette`].
+    pub async fn save_cassette(
         &self,
-        dual: &DualCache<Bytes>,
         path: impl AsRef<Path>,
     ) -> Result<CassetteReport, CassetteError> {
-        let (json, report) = self.to_json(dual).await?;
+        let (json, report) = self.cassette_json().await?;
         std::fs::write(path, json)?;
         Ok(report)
     }
 
-    /// What [`save`](Self::save) writes, and what it reports.
+    /// What [`save_cassette`](Self::save_cassette) writes, and what it reports.
     ///
     /// # Errors
     ///
-    /// As those of [`save`](Self::save).
-    pub async fn to_json(
-        &self,
-        dual: &DualCache<Bytes>,
-    ) -> Result<(String, CassetteReport), CassetteError> {
-        let Content::Recording(asked) = &*self.0 else { return Err(CassetteError::Playing) };
+    /// As those of [`save_cassette`](Self::save_cassette).
+    pub async fn cassette_json(&self) -> Result<(String, CassetteReport), CassetteError> {
+        let Inner { dual, cassette, .. } = &*self.inner;
+        let cassette = cassette.as_ref().ok_or(CassetteError::NoCassette)?;
+        let Content::Recording(asked) = &*cassette.0 else { return Err(CassetteError::Playing) };
         let asked = asked.lock().clone();
         let keys: Vec<CacheKey> =
             asked.keys().map(|digest| CacheKey::from_digest(*digest)).collect();
@@ -275,28 +317,6 @@ impl Cassette {
         let mut json = serde_json::to_string_pretty(&file).map_err(io::Error::from)?;
         json.push('\n');
         Ok((json, report))
-    }
-
-    /// Takes note of what is asked for.
-    pub(crate) fn note(&self, plan: &Plan) {
-        if let Content::Recording(asked) = &*self.0 {
-            let about = About { kind: plan.kind(), model: plan.model().to_owned() };
-            let keys = plan.keys();
-            asked.lock().extend(keys.iter().map(|key| (*key.as_bytes(), about.clone())));
-        }
-    }
-
-    /// Whether it is played: it was read, and answers come from it alone.
-    pub fn is_playing(&self) -> bool {
-        matches!(&*self.0, Content::Playing(_))
-    }
-
-    /// The entry of a key, if this one is played.
-    pub(crate) fn entry(&self, key: &CacheKey) -> Option<&Bytes> {
-        match &*self.0 {
-            Content::Playing(entries) => entries.get(key.as_bytes()),
-            Content::Recording(_) => None,
-        }
     }
 }
 

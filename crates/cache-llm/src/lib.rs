@@ -6,40 +6,33 @@
 //!
 //! use cache_dual::DualCache;
 //! use cache_llm::{CacheMode, EndpointKind, KeyScope, LlmCache, OriginAnswer, Reply, Tenant};
-//! use futures_util::{StreamExt, stream};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let cache = LlmCache::<(), Infallible>::builder(DualCache::builder().build()?).build()?;
 //!
-//! // 1. Decide. An `Err` says why the request has to go to the provider as it is.
-//! let body = br#"{"model":"m","messages":[{"role":"user","content":"Capital of France?"}]}"#;
 //! let scope = KeyScope::new(Tenant::named("acme")).provider("openai");
-//! let plan = cache.prepare(EndpointKind::ChatCompletions, body, &scope)?;
+//! let body = br#"{"model":"m","messages":[{"role":"user","content":"Capital of France?"}]}"#;
 //!
-//! // 2. Answer. The call to the provider is made at most once, and only if there is no answer.
+//! // The call to the provider is made at most once, and only if there is no answer.
 //! let provider = || async {
 //!     let answer = r#"{"choices":[{"message":{"content":"Paris"},"finish_reason":"stop"}]}"#;
-//!     Ok(OriginAnswer {
-//!         status: 200,
-//!         head: (), // e.g. the response's headers
-//!         is_event_stream: false,
-//!         content_encoded: false,
-//!         body: stream::iter([Ok(answer.into())]).boxed(),
-//!     })
+//!     Ok(OriginAnswer::whole(200, (), answer)) // `()`: e.g. the response's headers
 //! };
-//! let Reply::Passed(first) = cache.answer(&plan, CacheMode::Use, provider).await? else {
-//!     panic!("nothing was stored yet");
-//! };
+//! let ask = || cache.serve(EndpointKind::ChatCompletions, body, &scope, CacheMode::Use, provider);
+//!
+//! let Reply::Passed(first) = ask().await? else { panic!("nothing was stored yet") };
 //! assert_eq!(first.status, 200);
 //!
-//! let Reply::Hit(second) = cache.answer(&plan, CacheMode::Use, provider).await? else {
-//!     panic!("a good answer is stored");
-//! };
+//! let Reply::Hit(second) = ask().await? else { panic!("a good answer is stored") };
 //! assert!(second.body.ends_with(br#""finish_reason":"stop"}]}"#)); // the very same bytes
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`LlmCache::serve`] is two steps: [`prepare`](LlmCache::prepare) decides and finds the key, and
+//! [`answer`](LlmCache::answer) has the answer or makes the call. Take them one by one to look at a
+//! [`Plan`] or to change it.
 //!
 //! Step by step, one feature a page: `docs/guide/llm` in the repository.
 //!
@@ -146,11 +139,13 @@ pub use provider::{
     Served, ServedBy, cached,
 };
 pub use replay::{Chunking, Replay, ReplayOptions};
-pub use reply::{AnswerError, Body, CacheMode, Hit, Passed, Recorded, RemoveError, Reply, Storage};
+pub use reply::{
+    AnswerError, Body, BodyError, CacheMode, Hit, Passed, Recorded, RemoveError, Reply, Storage,
+};
 pub use report::Report;
 pub use request::{Bypass, PolicyError, RequestPolicy};
 pub use response::{AnswerKind, Asked, ResponsePolicy, StreamOptions, Transport};
-pub use samples::{Rotation, Samples};
+pub use samples::{Rotation, Samples, SamplesError};
 pub use savings::{Saved, Savings};
 pub use usage::Usage;
 

@@ -1,6 +1,7 @@
 //! [`NotStored`]: why an answer was passed on and not kept.
 
 use crate::dialect::NotTranscodable;
+use crate::request::Bypass;
 
 /// Why an answer is not stored.
 ///
@@ -16,6 +17,10 @@ pub enum NotStored {
     /// The caller asked that the cache be left out.
     #[error("the caller asked for no cache")]
     Bypassed,
+    /// The request is none of the cache's business, and went past it: see
+    /// [`LlmCache::serve`](crate::LlmCache::serve).
+    #[error(transparent)]
+    Request(#[from] Bypass),
     /// The status is not 200.
     #[error("the status is {0}, not 200")]
     Status(u16),
@@ -112,6 +117,7 @@ impl NotStored {
         match self {
             Self::DryRun => "dry_run",
             Self::Bypassed => "bypassed",
+            Self::Request(_) => "request",
             Self::Status(_) => "status",
             Self::Transport => "transport",
             Self::Encoded => "encoded",

@@ -105,7 +105,7 @@ impl Plan {
     pub fn keys(&self) -> Vec<CacheKey> {
         match &self.batch {
             Some(batch) => batch.keys().collect(),
-            None => (0..self.samples.count.get()).map(|number| sample(&self.key, number)).collect(),
+            None => (0..self.samples.count()).map(|number| sample(&self.key, number)).collect(),
         }
     }
 

@@ -160,8 +160,8 @@ impl<H> Reply<H> {
     /// Its body, whoever gave it.
     ///
     /// ```
-    /// # use cache_llm::{BoxError, Reply};
-    /// async fn read<H>(reply: Reply<H>) -> Result<(u16, bytes::Bytes), BoxError> {
+    /// # use cache_llm::Reply;
+    /// async fn read<H>(reply: Reply<H>) -> Result<(u16, bytes::Bytes), Box<dyn std::error::Error>> {
     ///     Ok((reply.status(), reply.into_body().bytes().await?))
     /// }
     /// ```
@@ -174,17 +174,24 @@ impl<H> Reply<H> {
     }
 }
 
+/// The body of an answer broke off before its end. Its source says why.
+#[derive(Debug, thiserror::Error)]
+#[error("the body of the answer broke off")]
+pub struct BodyError(#[source] pub(crate) BoxError);
+
 impl Body {
     /// All of it.
     ///
     /// # Errors
     ///
-    /// If it breaks off. `?` makes no `Box<dyn Error>` of a [`BoxError`], which is `Send + Sync` besides: a
-    /// function that uses it here returns a `BoxError` itself, or a type of its own.
-    pub async fn bytes(self) -> Result<Bytes, BoxError> {
+    /// If it breaks off.
+    pub async fn bytes(self) -> Result<Bytes, BodyError> {
         match self {
             Self::Whole(bytes) => Ok(bytes),
-            Self::Stream(stream) => Ok(stream.try_collect::<Vec<_>>().await?.concat().into()),
+            Self::Stream(stream) => {
+                let pieces: Vec<_> = stream.try_collect().await.map_err(BodyError)?;
+                Ok(pieces.concat().into())
+            }
         }
     }
 
@@ -268,6 +275,10 @@ pub enum AnswerError<E> {
         /// The model that the request names.
         model: String,
     },
+    /// Answers come from a [`Cassette`](crate::Cassette), and those to such a request are never on one.
+    /// Without a cassette, the provider would have been asked.
+    #[error("a cassette is played, and answers to such a request are never recorded")]
+    NotRecordable(#[source] Bypass),
 }
 
 /// Why an answer could not be removed by its request.
@@ -293,6 +304,7 @@ impl<E> Clone for AnswerError<E> {
             Self::NotRecorded { key, kind, model } => {
                 Self::NotRecorded { key: key.clone(), kind: *kind, model: model.clone() }
             }
+            Self::NotRecordable(reason) => Self::NotRecordable(reason.clone()),
         }
     }
 }

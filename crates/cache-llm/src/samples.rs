@@ -25,18 +25,35 @@ use crate::reply::CacheMode;
 /// ```
 /// use cache_llm::{Rotation, Samples};
 ///
-/// let samples: Samples = serde_json::from_str(r#"{"count": 3, "rotation": "random"}"#)?;
-/// assert_eq!(samples.rotation, Rotation::Random);
-/// assert_eq!(Samples::default().count.get(), 1);
-/// # Ok::<(), serde_json::Error>(())
+/// let three = Samples::in_turn(3)?;
+/// assert_eq!((three.count(), three.rotation()), (3, Rotation::InTurn));
+/// let read: Samples = serde_json::from_str(r#"{"count": 3, "rotation": "random"}"#)?;
+/// assert_eq!(read, Samples::random(3)?);
+/// assert_eq!(Samples::default(), Samples::in_turn(1)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(try_from = "Unchecked")]
 pub struct Samples {
-    /// How many. Default: 1. Before each request it is looked up which of them are there.
-    pub count: NonZeroU32,
-    /// Which is given out once all are there. Default: in turns.
-    pub rotation: Rotation,
+    count: NonZeroU32,
+    rotation: Rotation,
+}
+
+/// Samples as they stand in configuration.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Unchecked {
+    count: u32,
+    rotation: Rotation,
+}
+
+/// A number of answers that no request can have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`count` of samples has to be from 1 to {max}, not {count}", max = Samples::MAX)]
+#[non_exhaustive]
+pub struct SamplesError {
+    /// The number.
+    pub count: u32,
 }
 
 /// Which of several answers is given out.
@@ -50,9 +67,65 @@ pub enum Rotation {
     Random,
 }
 
+impl Samples {
+    /// The most answers that a request may have. Before each request it is looked up which of them are
+    /// there.
+    pub const MAX: u32 = 256;
+
+    /// So many, given out one after the other once all are there.
+    ///
+    /// # Errors
+    ///
+    /// [`SamplesError`] if they are none or more than [`MAX`](Self::MAX).
+    pub const fn in_turn(count: u32) -> Result<Self, SamplesError> {
+        Self::checked(count, Rotation::InTurn)
+    }
+
+    /// So many, given out by chance once all are there.
+    ///
+    /// # Errors
+    ///
+    /// [`SamplesError`] if they are none or more than [`MAX`](Self::MAX).
+    pub const fn random(count: u32) -> Result<Self, SamplesError> {
+        Self::checked(count, Rotation::Random)
+    }
+
+    const fn checked(count: u32, rotation: Rotation) -> Result<Self, SamplesError> {
+        match NonZeroU32::new(count) {
+            Some(known) if count <= Self::MAX => Ok(Self { count: known, rotation }),
+            _ => Err(SamplesError { count }),
+        }
+    }
+
+    /// How many. Default: 1.
+    pub const fn count(self) -> u32 {
+        self.count.get()
+    }
+
+    /// Which is given out once all are there. Default: in turns.
+    pub const fn rotation(self) -> Rotation {
+        self.rotation
+    }
+}
+
 impl Default for Samples {
     fn default() -> Self {
         Self { count: NonZeroU32::MIN, rotation: Rotation::default() }
+    }
+}
+
+impl Default for Unchecked {
+    fn default() -> Self {
+        let Samples { count, rotation } = Samples::default();
+        Self { count: count.get(), rotation }
+    }
+}
+
+impl TryFrom<Unchecked> for Samples {
+    type Error = SamplesError;
+
+    fn try_from(Unchecked { count, rotation }: Unchecked) -> Result<Self, SamplesError> {
+        Self::checked(count, rotation)
     }
 }
 

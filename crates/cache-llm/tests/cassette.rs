@@ -3,12 +3,10 @@
 
 mod common;
 
-use std::num::NonZeroU32;
-
 use cache_dual::DualCache;
 use cache_llm::{
-    AnswerError, AnswerKind, CacheMode, Cassette, CassetteError, EndpointKind, KeyScope, LlmCache,
-    Plan, Rotation, Samples, Storage, Tenant,
+    AnswerError, AnswerKind, Bypass, CacheMode, Cassette, CassetteError, EndpointKind, KeyScope,
+    LlmCache, NotStored, Plan, Reply, Samples, Storage, Tenant,
 };
 use common::*;
 
@@ -27,8 +25,7 @@ fn embed(cache: &Cache) -> Plan {
 
 /// A cassette of a plain answer, a stream and embeddings, recorded anew.
 async fn record() -> String {
-    let (cassette, calls) = (Cassette::recording(), Calls::default());
-    let cache = with(&cassette);
+    let (cache, calls) = (with(&Cassette::recording()), Calls::default());
     passed(calls.ask(&cache, &plan(&cache, ""), plain(200, HELLO)).await);
     let other = plan(&cache, r#","seed":1,"stream":true"#);
     let stream = passed(calls.ask(&cache, &other, streamed(&EVENTS)).await);
@@ -37,7 +34,7 @@ async fn record() -> String {
     recorded.outcome().await.unwrap();
     passed(calls.ask(&cache, &embed(&cache), plain(200, EMBEDDINGS)).await);
     passed(calls.ask(&cache, &plan(&cache, r#","seed":2"#), plain(500, "{}")).await);
-    let (json, report) = cassette.to_json(cache.dual()).await.unwrap();
+    let (json, report) = cache.cassette_json().await.unwrap();
     assert_eq!((report.recorded, calls.count()), (4, 4), "errors are not recorded");
     let [missing] = &report.missing[..] else { panic!("{report:?}") };
     assert_eq!(missing.key, *plan(&cache, r#","seed":2"#).key(), "and said to be missing");
@@ -73,8 +70,7 @@ async fn recorded_and_played() {
         assert_eq!((key, kind, &*model), (short, AnswerKind::Chat, "m"));
     }
     assert_eq!(calls.count(), 0, "the provider is never asked");
-    let result = cassette.to_json(cache.dual()).await;
-    assert!(matches!(result, Err(CassetteError::Playing)));
+    assert!(matches!(cache.cassette_json().await, Err(CassetteError::Playing)));
 }
 
 /// The same answers give the same bytes, and a stream stands line by line.
@@ -99,9 +95,11 @@ async fn files() {
     let cassette = Cassette::recording();
     let cache = with(&cassette);
     passed(Calls::default().ask(&cache, &plan(&cache, ""), plain(200, HELLO)).await);
-    let report = cassette.save(cache.dual(), &path).await.unwrap();
+    let report = cache.save_cassette(&path).await.unwrap();
     assert_eq!((report.recorded, report.missing), (1, vec![]));
     assert!(!cassette.is_playing());
+    let none = common::cache().save_cassette(&path).await;
+    assert!(matches!(none, Err(CassetteError::NoCassette)), "{none:?}");
     let played = with(&Cassette::load(&path).unwrap());
     hit(Calls::default().ask(&played, &plan(&played, ""), plain(200, "never")).await);
     std::fs::remove_dir_all(&directory).unwrap();
@@ -123,19 +121,50 @@ async fn files() {
 /// Samples are played in turns, as many as were recorded.
 #[tokio::test]
 async fn samples_are_played_in_turns() {
-    let (cassette, calls) = (Cassette::recording(), Calls::default());
-    let cache = with(&cassette);
-    let samples = Samples { count: NonZeroU32::new(3).unwrap(), rotation: Rotation::InTurn };
-    let plan = plan(&cache, "").with_samples(samples);
+    let (cache, calls) = (with(&Cassette::recording()), Calls::default());
+    let plan = plan(&cache, "").with_samples(Samples::in_turn(3).unwrap());
     for text in ["Hello", "Howdy"] {
         passed(calls.ask(&cache, &plan, plain(200, HELLO.replace("Hello", text))).await);
     }
-    let (json, report) = cassette.to_json(cache.dual()).await.unwrap();
+    let (json, report) = cache.cassette_json().await.unwrap();
     assert_eq!((report.recorded, report.missing.len()), (2, 1), "the third had no turn");
     let cache = with(&Cassette::parse(json.as_bytes()).unwrap());
     for text in ["Hello", "Howdy", "Hello"] {
         let played = hit(calls.ask(&cache, &plan, plain(200, "never")).await);
         assert_eq!(played.body, HELLO.replace("Hello", text));
+    }
+}
+
+/// A request that is none of the cache's business is never on a cassette. While one is played, that is an
+/// error and no call; while one is recorded, and in a dry run, it goes to the provider.
+#[tokio::test]
+async fn bypassed_requests_are_not_recordable() {
+    let body = br#"{"model":"m","store":true,"messages":[]}"#;
+    let scope = KeyScope::new(Tenant::named("tenant"));
+    let empty = Cassette::parse(br#"{"format":"cache-llm cassette 1","entries":{}}"#).unwrap();
+    for (cassette, dry_run, is_asked) in
+        [(empty.clone(), false, false), (empty, true, true), (Cassette::recording(), false, true)]
+    {
+        let dual = DualCache::builder().build().unwrap();
+        let builder = LlmCache::builder(dual).cassette(cassette).dry_run(dry_run);
+        let (cache, calls): (Cache, _) = (builder.build().unwrap(), Calls::default());
+        for mode in [CacheMode::Use, CacheMode::Refresh, CacheMode::Bypass] {
+            let origin = || async {
+                calls.add();
+                Ok(plain(200, HELLO))
+            };
+            let kind = EndpointKind::ChatCompletions;
+            match cache.serve(kind, body, &scope, mode, origin).await {
+                Ok(Reply::Passed(passed)) => {
+                    let reason = NotStored::Request(Bypass::Stored);
+                    assert!(matches!(passed.storage, Storage::NotStored(is) if is == reason));
+                }
+                Err(AnswerError::NotRecordable(reason)) => assert_eq!(reason, Bypass::Stored),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(calls.count(), if is_asked { 3 } else { 0 });
+        assert_eq!(cache.report().bypassed["store"], 3);
     }
 }
 

@@ -87,9 +87,7 @@ async fn a_dry_run_forgets_and_counts_samples() {
     assert_eq!(cache.forget(&asked).await.unwrap(), 1);
     ask(&cache, &asked, plain(200, PRICED), PRICED).await;
     assert_eq!((cache.report().hits, cache.report().misses), (0, 2));
-    let count = 3.try_into().unwrap();
-    let several =
-        plan(&cache, r#","seed":1"#).with_samples(Samples { count, ..Samples::default() });
+    let several = plan(&cache, r#","seed":1"#).with_samples(Samples::in_turn(3).unwrap());
     for _ in 0..5 {
         ask(&cache, &several, plain(200, PRICED), PRICED).await;
     }

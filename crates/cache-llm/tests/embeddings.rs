@@ -128,10 +128,7 @@ async fn ask_as(
     body: &str,
 ) -> Result<Reply<Head>, AnswerError<io::Error>> {
     let plan = plan_of(cache, body);
-    let (provider, own) = (provider.clone(), Bytes::from(body.to_owned()));
-    let origin = WithBody(move |other: Option<Bytes>| {
-        provider.clone().answer(other.unwrap_or_else(|| own.clone()))
-    });
+    let origin = WithBody::new(body.to_owned(), |body| provider.clone().answer(body));
     cache.answer(&plan, mode, origin).await
 }
 

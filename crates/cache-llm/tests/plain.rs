@@ -10,10 +10,11 @@ use bytes::Bytes;
 use cache_core::{CacheKey, ManualClock};
 use cache_dual::DualCache;
 use cache_llm::{
-    AnswerError, Body, CacheMode, EndpointKind, KeyScope, LlmCache, NotStored, PolicyError,
-    RequestPolicy, ResponsePolicy, Source, Storage, Tenant, Transport,
+    AnswerError, Body, BodyError, CacheMode, EndpointKind, KeyScope, LlmCache, NotStored,
+    OriginAnswer, PolicyError, RequestPolicy, ResponsePolicy, Source, Storage, Tenant, Transport,
 };
 use common::*;
+use futures_util::stream;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
@@ -389,4 +390,23 @@ async fn replies_are_read_alike() {
     assert_eq!(calls.count(), 2, "each was asked for once");
     let broken = calls.ask(&cache, &plan(&cache, r#","seed":2"#), plain(503, "no")).await;
     assert_eq!((broken.status(), broken.into_body().bytes().await.unwrap()), (503, "no".into()));
+}
+
+/// A body that breaks off is a typed error with its cause, which `?` turns into any other.
+#[tokio::test]
+async fn broken_bodies_are_typed() {
+    async fn read(body: Body) -> Result<Bytes, Box<dyn std::error::Error>> {
+        Ok(body.bytes().await?)
+    }
+    let body = |last: io::Result<&'static str>| {
+        let pieces = OriginAnswer::events(200, (), stream::iter([Ok("a"), last]));
+        Body::Stream(pieces.body)
+    };
+    assert_eq!(read(body(Ok("b"))).await.unwrap(), "ab");
+    let error = read(body(Err(io::ErrorKind::ConnectionReset.into()))).await.unwrap_err();
+    let error = error.downcast::<BodyError>().unwrap();
+    assert_eq!(error.to_string(), "the body of the answer broke off");
+    let cause = std::error::Error::source(&*error).unwrap();
+    let cause = cause.downcast_ref::<io::Error>().unwrap();
+    assert_eq!(cause.kind(), io::ErrorKind::ConnectionReset);
 }

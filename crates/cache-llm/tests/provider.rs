@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use cache_dual::DualCache;
 use cache_llm::{
     AnswerError, Bypass, CacheMode, CachedError, CachedProvider, Cassette, ChunkStream,
-    EndpointKind, KeyScope, LlmProvider, NotStored, Preset, ProviderCache, ServedBy, Storage,
-    Tenant, cached,
+    EndpointKind, KeyScope, LlmProvider, NotStored, Preset, ProviderCache, Served, ServedBy,
+    Storage, Tenant, cached,
 };
 use common::poll;
 use futures_util::{StreamExt, stream};
@@ -240,20 +240,25 @@ async fn streams_are_typed_too() {
     }
 }
 
+/// Why an answer of the provider is not stored.
+fn reason(served: &Served<Value>) -> &NotStored {
+    match &served.by {
+        ServedBy::Provider(Storage::NotStored(reason)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A51, A55, A56: what is not to be kept reaches its caller all the same, with the reason.
 #[tokio::test]
 async fn reasons_are_told() {
     let inner = Mine { finish: "content_filter", ..Mine::default() };
     let provider = around(&inner, "t", &cache());
     let served = provider.serve(&hi(), CacheMode::Use).await.unwrap();
-    assert!(matches!(
-        served.by,
-        ServedBy::Provider(Storage::NotStored(NotStored::FinishReason(_)))
-    ));
+    assert!(matches!(reason(&served), NotStored::FinishReason(_)));
     let mut kept_there = hi();
     kept_there["store"] = json!(true);
     let served = provider.serve(&kept_there, CacheMode::Use).await.unwrap();
-    assert!(matches!(served.by, ServedBy::Bypass(Bypass::Stored)));
+    assert_eq!(*reason(&served), NotStored::Request(Bypass::Stored));
     assert!(served.answer["choices"].is_array());
     // The presets.
     let kinds =
@@ -310,13 +315,35 @@ async fn a_played_cassette_makes_no_call() {
         errors.push(error);
         for error in errors {
             match error {
-                CachedError::NotRecordable(Bypass::Stored) if is_bypassed => {}
+                CachedError::Answer(AnswerError::NotRecordable(Bypass::Stored)) if is_bypassed => {}
                 CachedError::Answer(AnswerError::NotRecorded { .. }) if !is_bypassed => {}
                 other => panic!("{other:?} of {request}"),
             }
         }
     }
     assert_eq!(inner.count(), 0);
+    assert_eq!(cache.report().bypassed["store"], 6, "counted all the same");
+}
+
+/// A47: what is played is there whether the provider is or not, and the provider is not asked either. A dry
+/// run plays nothing.
+#[tokio::test]
+async fn a_played_cassette_is_available() {
+    let empty = br#"{"format":"cache-llm cassette 1","entries":{}}"#;
+    let inner = Mine::default();
+    for (cassette, dry_run, while_out) in [
+        (Cassette::parse(empty).unwrap(), false, true),
+        (Cassette::parse(empty).unwrap(), true, false),
+        (Cassette::recording(), false, false),
+    ] {
+        let dual = DualCache::builder().build().unwrap();
+        let builder = ProviderCache::builder(dual).cassette(cassette).dry_run(dry_run);
+        let provider = around(&inner, "t", &builder.build().unwrap());
+        inner.is_out.store(true, Ordering::SeqCst);
+        assert_eq!(provider.is_available().await, while_out);
+        inner.is_out.store(false, Ordering::SeqCst);
+        assert!(provider.is_available().await);
+    }
 }
 
 /// One that records is in nobody's way.
@@ -329,7 +356,7 @@ async fn a_recording_cassette_lets_bypassed_calls_pass() {
     let mut request = hi();
     request["store"] = json!(true);
     let served = provider.serve(&request, CacheMode::Use).await.unwrap();
-    assert!(matches!(served.by, ServedBy::Bypass(Bypass::Stored)));
+    assert_eq!(*reason(&served), NotStored::Request(Bypass::Stored));
     assert!(provider.stream(&request).await.is_ok());
     assert_eq!(inner.count(), 2);
 }

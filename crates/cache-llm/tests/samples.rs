@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::num::NonZeroU32;
-
 use cache_dual::DualCache;
 use cache_llm::{
     CacheMode, EndpointKind, KeyScope, LlmCache, Plan, Reply, Rotation, Samples, Tenant,
@@ -17,8 +15,8 @@ fn answer(text: &str) -> Answer {
     )
 }
 
-fn samples(count: u32, rotation: Rotation) -> Samples {
-    Samples { count: NonZeroU32::new(count).expect("not zero"), rotation }
+fn in_turn(count: u32) -> Samples {
+    Samples::in_turn(count).expect("neither none nor too many")
 }
 
 /// The texts of so many requests, and how many of them were hits.
@@ -43,7 +41,7 @@ async fn text(reply: Reply<Head>) -> char {
 #[tokio::test]
 async fn filled_then_in_turns() {
     let (cache, calls) = (cache(), Calls::default());
-    let plan = plan(&cache, "").with_samples(samples(3, Rotation::InTurn));
+    let plan = plan(&cache, "").with_samples(in_turn(3));
     assert_eq!(texts(&cache, &calls, &plan, 9).await, ("012012012".to_owned(), 6));
     assert_eq!(calls.count(), 3);
     let mut keys = plan.keys();
@@ -55,7 +53,7 @@ async fn filled_then_in_turns() {
 #[tokio::test]
 async fn by_chance() {
     let dual = DualCache::builder().build().expect("valid options");
-    let by_chance = samples(2, Rotation::Random);
+    let by_chance = Samples::random(2).expect("two are not too many");
     let cache: Cache = LlmCache::builder(dual).samples(by_chance).build().expect("valid options");
     let calls = Calls::default();
     let plan = plan(&cache, "");
@@ -71,7 +69,7 @@ async fn by_chance() {
 #[tokio::test]
 async fn regenerated() {
     let (cache, calls) = (cache(), Calls::default());
-    let plan = plan(&cache, "").with_samples(samples(2, Rotation::InTurn));
+    let plan = plan(&cache, "").with_samples(in_turn(2));
     for text in ["a", "b", "c", "d", "e"] {
         passed(calls.ask_as(CacheMode::Refresh, &cache, &plan, answer(text)).await);
     }
@@ -87,7 +85,7 @@ async fn regenerated() {
 #[tokio::test]
 async fn forgotten() {
     let (cache, calls) = (cache(), Calls::default());
-    let plan = plan(&cache, "").with_samples(samples(3, Rotation::InTurn));
+    let plan = plan(&cache, "").with_samples(in_turn(3));
     texts(&cache, &calls, &plan, 3).await;
     cache.remove(&plan.keys()[1]).await.expect("no remote tier");
     assert_eq!(texts(&cache, &calls, &plan, 1).await, ("3".to_owned(), 0));
@@ -99,7 +97,7 @@ async fn forgotten() {
 #[tokio::test]
 async fn removed_by_request() {
     let dual = DualCache::builder().build().expect("valid options");
-    let turns = samples(3, Rotation::InTurn);
+    let turns = in_turn(3);
     let cache: Cache = LlmCache::builder(dual).samples(turns).build().expect("valid options");
     let (calls, plan) = (Calls::default(), plan(&cache, ""));
     texts(&cache, &calls, &plan, 3).await;
@@ -107,4 +105,30 @@ async fn removed_by_request() {
     let body = br#"{"messages":[],"model":"m"}"#;
     assert!(cache.remove_request(EndpointKind::ChatCompletions, body, &scope).await.expect("ok"));
     assert_eq!(texts(&cache, &calls, &plan, 3).await, ("345".to_owned(), 0));
+}
+
+/// A116: no request has no answer, nor more of them than can be looked up before each request. Nobody gets
+/// such a number past the check.
+#[test]
+fn as_many_as_make_sense() {
+    let config = |text: &str| {
+        let samples = serde_json::from_str::<Samples>(text);
+        samples.map_err(|error| error.to_string())
+    };
+    for count in [0, Samples::MAX + 1, u32::MAX] {
+        let says = format!("`count` of samples has to be from 1 to 256, not {count}");
+        for refused in [Samples::in_turn(count), Samples::random(count)] {
+            let error = refused.expect_err("refused");
+            assert_eq!((error.count, error.to_string()), (count, says.clone()));
+        }
+        let error = config(&format!(r#"{{"count":{count}}}"#)).expect_err("refused");
+        assert!(error.starts_with(&says), "{error}");
+    }
+    assert!(config(r#"{"cuont":3}"#).is_err(), "misspelt");
+    for samples in [in_turn(1), in_turn(Samples::MAX), Samples::random(3).expect("valid")] {
+        let text = serde_json::to_string(&samples).expect("data");
+        assert_eq!(config(&text), Ok(samples));
+    }
+    assert_eq!(config("{}"), Ok(Samples::default()));
+    assert_eq!((Samples::default().count(), Samples::default().rotation()), (1, Rotation::InTurn));
 }

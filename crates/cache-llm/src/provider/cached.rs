@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use cache_key::{EndpointKind, KeyScope};
@@ -11,15 +10,16 @@ use super::ProviderCache;
 use super::api::{ChunkStream, LlmProvider};
 use super::chunks;
 use super::error::{CachedError, CallError};
-use super::function::{Served, allowed, ask, body, encoded};
+use super::function::{Served, ask, body, encoded};
 use crate::origin::{Origin, OriginAnswer};
-use crate::reply::{AnswerError, CacheMode, Reply};
+use crate::reply::CacheMode;
 
 /// A typed provider with a cache around it; one itself.
 ///
 /// It keeps the provider's name, and passes its availability through. A hit asks neither the provider
 /// nor whether it is available; so callers that hold back while it is not may still ask here. While a
-/// [`Cassette`](crate::Cassette) is played, no call of the provider is made, for no request.
+/// [`Cassette`](crate::Cassette) is played, no call of the provider is made, for no request, and it counts
+/// as available.
 ///
 /// ```
 /// use std::io;
@@ -140,8 +140,9 @@ impl<P: LlmProvider> LlmProvider for CachedProvider<P> {
         self.inner.name()
     }
 
-    fn is_available(&self) -> impl Future<Output = bool> + Send {
-        self.inner.is_available()
+    async fn is_available(&self) -> bool {
+        // What a cassette plays never needs the provider.
+        self.cache.inner.played().is_some() || self.inner.is_available().await
     }
 
     async fn complete(&self, request: &P::Request) -> Result<P::Answer, Self::Error> {
@@ -158,21 +159,9 @@ impl<P: LlmProvider> LlmProvider for CachedProvider<P> {
             let chunks = self.inner.stream(request).await.map_err(CallError::Provider)?;
             Ok(chunks::encoded(kind, chunks))
         };
-        let body = match self.cache.prepare(kind, body.as_bytes(), &self.scope) {
-            Ok(plan) => {
-                let reply = self.cache.answer(&plan, CacheMode::Use, call).await;
-                match reply.map_err(CachedError::Answer)? {
-                    Reply::Hit(hit) => hit.into_stream(),
-                    Reply::Passed(passed) => passed.body.into_stream(),
-                }
-            }
-            Err(reason) => {
-                allowed(&self.cache, reason)?;
-                let answer: Result<OriginAnswer<()>, CallError<P::Error>> = call().await;
-                let answer = answer.map_err(|error| AnswerError::Origin(Arc::new(error)));
-                answer.map_err(CachedError::Answer)?.body
-            }
-        };
+        let (body, mode) = (body.as_bytes(), CacheMode::Use);
+        let reply = self.cache.serve(kind, body, &self.scope, mode, call).await;
+        let body = reply.map_err(CachedError::Answer)?.into_body().into_stream();
         Ok(chunks::decoded(body, self.cache.inner.responses.largest()))
     }
 

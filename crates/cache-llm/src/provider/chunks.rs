@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 
 use bytes::Bytes;
+use cache_core::BoxError;
 use cache_key::EndpointKind;
 use futures_util::stream::{StreamExt, iter, unfold};
 use serde::Serialize;
@@ -22,18 +23,13 @@ where
     C: Serialize + Send + 'static,
     E: Error + Send + Sync + 'static,
 {
-    let events = chunks.map(|chunk| Ok(event(&serde_json::to_string(&chunk?)?)));
+    let events = chunks.map(|chunk| Ok::<_, BoxError>(event(&serde_json::to_string(&chunk?)?)));
     let done = match kind {
         EndpointKind::ChatCompletions | EndpointKind::Completions => Some("data: [DONE]\n\n"),
         _ => None, // their last event says so
     };
-    OriginAnswer {
-        status: 200,
-        head: (),
-        is_event_stream: true,
-        content_encoded: false,
-        body: events.chain(iter(done.map(|done| Ok(Bytes::from_static(done.as_bytes()))))).boxed(),
-    }
+    let done = done.map(|done| Ok(Bytes::from_static(done.as_bytes())));
+    OriginAnswer::events(200, (), events.chain(iter(done)))
 }
 
 /// One event. Those that have a `type` are named by it.
@@ -84,7 +80,7 @@ where
 }
 
 /// What broke a stream off: the provider's own error where it is in this caller's hands.
-fn broken<E: Error + Send + Sync + 'static>(error: cache_core::BoxError) -> CachedError<E> {
+fn broken<E: Error + Send + Sync + 'static>(error: BoxError) -> CachedError<E> {
     match error.downcast::<E>() {
         Ok(error) => CachedError::Answer(crate::reply::AnswerError::Origin(std::sync::Arc::new(
             CallError::Provider(*error),

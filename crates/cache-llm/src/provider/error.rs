@@ -3,7 +3,6 @@
 use cache_core::BoxError;
 
 use crate::reply::AnswerError;
-use crate::request::Bypass;
 
 /// Why a call to a typed provider brought nothing.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +26,6 @@ pub enum CachedError<E: std::error::Error + 'static> {
     /// The request could not be serialized, so it has no key.
     #[error("the request could not be serialized")]
     Request(#[source] serde_json::Error),
-    /// A [`Cassette`](crate::Cassette) is played, and answers to such a request are never on one. Without
-    /// a cassette, the provider would have been asked.
-    #[error("a cassette is played, and answers to such a request are never recorded")]
-    NotRecordable(#[source] Bypass),
     /// The stored answer, or an event of it, is not of the type that is wanted.
     #[error("the answer is not of the expected type")]
     Decode(#[source] serde_json::Error),

@@ -2,23 +2,18 @@
 
 use std::error::Error;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cache_dual::Source;
 use cache_key::{EndpointKind, KeyScope};
-use futures_util::stream::{StreamExt, iter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ProviderCache;
 use super::error::{CachedError, CallError};
-use crate::cassette::Cassette;
 use crate::members::{Members, name};
 use crate::origin::{Origin, OriginAnswer};
-use crate::reply::{AnswerError, Body, CacheMode, Reply, Storage};
-use crate::request::Bypass;
+use crate::reply::{Body, BodyError, CacheMode, Reply, Storage};
 
 /// A typed answer, and where it came from.
 #[derive(Clone, Debug)]
@@ -42,10 +37,9 @@ pub enum ServedBy {
         /// How long it has left.
         remaining: Duration,
     },
-    /// The provider.
+    /// The provider. Where the request is none of the cache's business, its answer is
+    /// [not stored](Storage::NotStored) for that reason, [`NotStored::Request`](crate::NotStored::Request).
     Provider(Storage),
-    /// The provider, since the request is none of the cache's business.
-    Bypass(Bypass),
 }
 
 impl<A> Served<A> {
@@ -60,7 +54,8 @@ impl<A> Served<A> {
 ///
 /// The request is keyed by the JSON that it serializes to, as one for a plain answer. Answers are judged
 /// and kept as those of HTTP calls are, so both share entries; a hit is decoded anew for each caller.
-/// A request that is none of the cache's business goes to `call`, save while a [`Cassette`] is played.
+/// A request that is none of the cache's business goes to `call`, save while a
+/// [`Cassette`](crate::Cassette) is played.
 ///
 /// ```
 /// use cache_llm::{DualCache, EndpointKind, KeyScope, ProviderCache, Tenant, cached};
@@ -86,7 +81,7 @@ impl<A> Served<A> {
 /// # Errors
 ///
 /// [`CachedError`]: what `call` returned, shared by all who waited; or a type that does not serialize; or,
-/// while a [`Cassette`] is played, a request that is not on it.
+/// while a [`Cassette`](crate::Cassette) is played, a request that is not on it.
 pub async fn cached<R, A, E, F, Fut>(
     cache: &ProviderCache<E>,
     kind: EndpointKind,
@@ -120,57 +115,23 @@ where
     E: Error + Send + Sync + 'static,
     O: Origin<Head = (), Error = CallError<E>>,
 {
-    let (body, by) = match cache.prepare(kind, body.as_bytes(), scope) {
-        Ok(plan) => match cache.answer(&plan, mode, origin).await.map_err(CachedError::Answer)? {
-            Reply::Passed(passed) => (passed.body, ServedBy::Provider(passed.storage)),
-            Reply::Hit(hit) => {
-                let (source, age, remaining) = (hit.source, hit.age, hit.remaining);
-                (Body::Whole(hit.body), ServedBy::Cache { source, age, remaining })
-            }
-        },
-        Err(reason) => {
-            let reason = allowed(cache, reason)?;
-            let answer = origin.call().await;
-            let answer = answer.map_err(|error| AnswerError::Origin(Arc::new(error)));
-            let body = Body::Stream(answer.map_err(CachedError::Answer)?.body);
-            (body, ServedBy::Bypass(reason))
+    let reply = cache.serve(kind, body.as_bytes(), scope, mode, origin).await;
+    let (body, by) = match reply.map_err(CachedError::Answer)? {
+        Reply::Passed(passed) => (passed.body, ServedBy::Provider(passed.storage)),
+        Reply::Hit(hit) => {
+            let (source, age, remaining) = (hit.source, hit.age, hit.remaining);
+            (Body::Whole(hit.body), ServedBy::Cache { source, age, remaining })
         }
     };
-    let bytes = match body {
-        Body::Whole(bytes) => bytes,
-        Body::Stream(mut stream) => {
-            let mut bytes = Vec::new();
-            while let Some(piece) = stream.next().await {
-                bytes.extend_from_slice(&piece.map_err(CachedError::Stream)?);
-            }
-            bytes.into()
-        }
-    };
+    let bytes = body.bytes().await.map_err(|BodyError(why)| CachedError::Stream(why))?;
     let answer = serde_json::from_slice(&bytes).map_err(CachedError::Decode)?;
     Ok(Served { answer, by })
-}
-
-/// Why a request goes past the cache to the provider, if it may: what a cassette plays asks nobody.
-pub(super) fn allowed<E>(cache: &ProviderCache<E>, reason: Bypass) -> Result<Bypass, CachedError<E>>
-where
-    E: Error + Send + Sync + 'static,
-{
-    let inner = &cache.inner;
-    let is_played = inner.cassette.as_ref().is_some_and(Cassette::is_playing);
-    // A dry run asks the provider whatever there is.
-    if is_played && !inner.dry_run { Err(CachedError::NotRecordable(reason)) } else { Ok(reason) }
 }
 
 /// An answer as the cache takes it.
 pub(super) fn encoded<E>(answer: &impl Serialize) -> Result<OriginAnswer<()>, CallError<E>> {
     let body = serde_json::to_vec(answer).map_err(CallError::Encode)?;
-    Ok(OriginAnswer {
-        status: 200,
-        head: (),
-        is_event_stream: false,
-        content_encoded: false,
-        body: iter([Ok(Bytes::from(body))]).boxed(),
-    })
+    Ok(OriginAnswer::whole(200, (), body))
 }
 
 /// The JSON of a request, for one transport whatever the request itself says.

@@ -66,15 +66,13 @@ pub(crate) fn stream_plan(cache: &Cache) -> Plan {
 
 /// A plain answer in one piece.
 pub(crate) fn plain(status: u16, body: impl Into<Bytes>) -> Answer {
-    let body = stream::iter([Ok(body.into())]).boxed();
-    Answer { status, head: Head::default(), is_event_stream: false, content_encoded: false, body }
+    Answer::whole(status, Head::default(), body)
 }
 
 /// A stream of these pieces.
 pub(crate) fn streamed(pieces: &[&'static str]) -> Answer {
-    let pieces: Vec<_> =
-        pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
-    Answer { is_event_stream: true, body: stream::iter(pieces).boxed(), ..plain(200, "") }
+    let pieces: Vec<_> = pieces.iter().copied().map(io::Result::Ok).collect();
+    Answer::events(200, Head::default(), stream::iter(pieces))
 }
 
 pub(crate) type Feed = mpsc::Sender<Result<Bytes, BoxError>>;
@@ -90,7 +88,7 @@ pub(crate) fn fed() -> (Feed, BodyStream) {
 
 pub(crate) fn fed_stream() -> (Feed, Answer) {
     let (feed, body) = fed();
-    (feed, Answer { is_event_stream: true, body, ..plain(200, "") })
+    (feed, Answer::events(200, Head::default(), body))
 }
 
 pub(crate) async fn send(feed: &Feed, text: &'static str) {

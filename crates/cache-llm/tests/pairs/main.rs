@@ -124,20 +124,19 @@ async fn ask(cache: &Cache, question: &Question, scope: &Scope, text: &str) -> S
     let Ok(plan) = cache.prepare(question.kind, text.as_bytes(), &scope.key_scope()) else {
         return Served { body: question.answer().into(), is_hit: false, is_stored: false };
     };
-    answer(cache, &plan, question).await
+    answer(cache, &plan, question, text).await
 }
 
-async fn answer(cache: &Cache, plan: &Plan, question: &Question) -> Served {
+async fn answer(cache: &Cache, plan: &Plan, question: &Question, text: &str) -> Served {
     let is_event_stream = plan.transport() == Transport::Stream;
-    let origin = WithBody(|other: Option<Bytes>| async move {
-        let pieces = match other {
-            Some(other) => vec![question.embeddings(&input(&other))],
-            None if is_event_stream => question.stream(),
-            None => vec![question.answer()],
-        };
-        let pieces: Vec<_> = pieces.into_iter().map(|piece| Ok(Bytes::from(piece))).collect();
-        let body = stream::iter(pieces).boxed();
-        Ok(OriginAnswer { status: 200, head: (), is_event_stream, content_encoded: false, body })
+    let origin = WithBody::new(text.to_owned(), |body| async move {
+        if is_event_stream {
+            let pieces = question.stream().into_iter().map(Ok::<_, Infallible>);
+            return Ok(OriginAnswer::events(200, (), stream::iter(pieces)));
+        }
+        let is_own = body == text;
+        let answer = if is_own { question.answer() } else { question.embeddings(&input(&body)) };
+        Ok(OriginAnswer::whole(200, (), answer))
     });
     match cache.answer(plan, CacheMode::Use, origin).await.expect("the provider answers") {
         Reply::Hit(hit) => Served { body: hit.body, is_hit: true, is_stored: true },
