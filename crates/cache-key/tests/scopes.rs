@@ -198,3 +198,37 @@ fn refined_scopes_forget_what_they_were() {
         assert_eq!(key(&refined.clone()), key(&refined), "{i}");
     }
 }
+
+/// A2, A15: literal keys differ wherever anything beside the body does, or a byte of it, and are no keys
+/// of requests.
+#[test]
+fn literal_keys() {
+    let body = br#"{"model":"m","messages":[],"user":"u"}"#;
+    let chat = EndpointKind::ChatCompletions;
+    let scope = || KeyScope::new(Tenant::named("t")).provider("p");
+    let leave_out = |kind| KeyOptions::new().leave_out(kind, "user");
+    let scopes = [
+        scope(),
+        KeyScope::new(Tenant::named("u")).provider("p"),
+        KeyScope::new(Tenant::credential(b"t")).provider("p"),
+        scope().provider("q"),
+        scope().base_url("b"),
+        scope().namespace("n"),
+        scope().header("h", "v"),
+        scope().part("h", "v"),
+        scope().secret([1; 32]),
+        scope().options(leave_out(chat)),
+    ];
+    let mut keys: Vec<_> = scopes.iter().map(|scope| scope.literal_key(chat, body)).collect();
+    keys.push(scope().literal_key(EndpointKind::Completions, body));
+    keys.push(scope().literal_key(chat, &body[1..]));
+    keys.push(scope().literal_key(chat, b""));
+    keys.extend((1..=5).map(|length| scope().literal_key(chat, &vec![b' '; length * 1_000])));
+    keys.extend(scopes.iter().map(|s| Request::parse(chat, body).expect("a request").key(s)));
+    for (at, key) in keys.iter().enumerate() {
+        assert!(!keys[..at].contains(key), "{at}");
+    }
+    assert_eq!(scope().literal_key(chat, body), keys[0], "and nothing else");
+    let elsewhere = scope().options(leave_out(EndpointKind::Embeddings));
+    assert_eq!(elsewhere.literal_key(chat, body), keys[0], "an option of another kind");
+}

@@ -16,6 +16,7 @@ use crate::dialect::NotTranscodable;
 use crate::dry;
 use crate::edit::HitOptions;
 use crate::embeddings::{Batch, EmbeddingOptions, Items};
+use crate::known::Known;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::Plan;
@@ -42,6 +43,7 @@ pub struct LlmCache<H, E> {
 pub(crate) struct Inner<H, E> {
     pub(crate) dual: DualCache<Bytes>,
     pub(crate) requests: RequestPolicy,
+    pub(crate) known: Known,
     pub(crate) responses: Arc<ResponsePolicy>,
     pub(crate) replay: ReplayOptions,
     pub(crate) hits: HitOptions,
@@ -70,6 +72,7 @@ where
             replay: ReplayOptions::default(),
             hits: HitOptions::default(),
             prices: PriceTable::default(),
+            requests_known: 4_096,
             models_counted: 100,
             dry_run: false,
             embeddings: EmbeddingOptions::default(),
@@ -353,7 +356,12 @@ where
             return Err(Bypass::Strategy(strategy));
         }
         self.requests.admit(kind, body.len())?; // before any work on the body
-        self.requests.plan(&Request::parse(kind, body)?, scope)
+        let new = || self.requests.decide(&Request::parse(kind, body)?, scope);
+        let plan = match kind {
+            EndpointKind::Embeddings => new()?, // is parsed for its items in any case
+            _ => self.known.plan(|| scope.literal_key(kind, body), new)?,
+        };
+        Ok(self.requests.jittered(plan))
     }
 
     /// The items of a request for embeddings, if it can be taken apart.
@@ -502,6 +510,7 @@ impl<H, E> fmt::Debug for LlmCache<H, E> {
 pub struct LlmCacheBuilder<H, E> {
     dual: DualCache<Bytes>,
     requests: RequestPolicy,
+    requests_known: usize,
     responses: ResponsePolicy,
     replay: ReplayOptions,
     hits: HitOptions,
@@ -518,6 +527,14 @@ impl<H, E> LlmCacheBuilder<H, E> {
     /// Which requests are cached. Default: see [`RequestPolicy`].
     pub fn request_policy(mut self, policy: RequestPolicy) -> Self {
         self.requests = policy;
+        self
+    }
+
+    /// For how many requests it is remembered what was decided about them and under which key their
+    /// answers stand: one that comes again, byte for byte, in an equal scope, is hashed and not parsed.
+    /// Each takes about 400 bytes, and none of its text is kept. Default: 4,096; zero remembers none.
+    pub fn requests_known(mut self, requests: usize) -> Self {
+        self.requests_known = requests;
         self
     }
 
@@ -594,11 +611,12 @@ impl<H, E> LlmCacheBuilder<H, E> {
             return Err(PolicyError::Price(price));
         }
         let Self { dual, requests, responses, replay, hits, prices, models_counted, .. } = self;
-        let Self { dry_run, embeddings, samples, cassette, .. } = self;
+        let Self { requests_known, dry_run, embeddings, samples, cassette, .. } = self;
         Ok(LlmCache {
             inner: Arc::new(Inner {
                 dual,
                 requests,
+                known: Known::new(requests_known),
                 responses: Arc::new(responses),
                 replay,
                 hits,

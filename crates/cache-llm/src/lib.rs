@@ -99,6 +99,7 @@ mod embeddings;
 mod guide;
 mod json;
 mod judge;
+mod known;
 pub mod live;
 mod members;
 mod models;

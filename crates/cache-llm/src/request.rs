@@ -350,6 +350,11 @@ impl RequestPolicy {
     ///
     /// Why the request is none of the cache's business.
     pub fn plan(&self, request: &Request<'_>, scope: &KeyScope) -> Result<Plan, Bypass> {
+        self.decide(request, scope).map(|plan| self.jittered(plan))
+    }
+
+    /// The same without jitter: what follows from the request alone.
+    pub(crate) fn decide(&self, request: &Request<'_>, scope: &KeyScope) -> Result<Plan, Bypass> {
         let kind = self.kind(request.kind())?;
         let model = request.model().filter(|model| !model.is_empty()).ok_or(Bypass::NoModel)?;
         if member(request, "store").and_then(Value::as_bool) == Some(true) {
@@ -397,12 +402,20 @@ impl RequestPolicy {
 
     fn ttl(&self, kind: AnswerKind, model: &str) -> Duration {
         let of_kind = || self.kind_ttl.get(&kind);
-        let ttl = match by_pattern(&self.model_ttl, model).or_else(of_kind) {
+        match by_pattern(&self.model_ttl, model).or_else(of_kind) {
             Some(ttl) => *ttl,
             None if kind == AnswerKind::Embeddings => self.embedding_ttl,
             None => self.chat_ttl,
-        };
-        if self.jitter > 0.0 { ttl.mul_f64(1.0 - self.jitter * fastrand::f64()) } else { ttl }
+        }
+    }
+
+    /// The plan with a time to live as random as it is to be.
+    pub(crate) fn jittered(&self, plan: Plan) -> Plan {
+        if self.jitter > 0.0 {
+            let ttl = plan.ttl().mul_f64(1.0 - self.jitter * fastrand::f64());
+            return plan.with_ttl(ttl);
+        }
+        plan
     }
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
