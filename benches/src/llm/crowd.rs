@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{Barrier, mpsc};
 
 use super::Scale;
-use super::contenders::{Cache, policies, provided};
+use super::contenders::{Cache, Known, policies, provided};
 use super::recording::{events, plan};
 
 /// Of all streams and followers, in milliseconds after the leader.
@@ -26,7 +26,7 @@ pub(super) struct Waits {
 /// One stream after the other.
 pub(super) fn crowd(scale: &Scale) -> Result<Waits, Box<dyn Error>> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let cache = policies(1_000, HitOptions::default())?;
+    let cache = policies(1_000, HitOptions::default(), Known::AsItComes)?;
     let events = events(4);
     let mut waits = Vec::new();
     for number in 0..=scale.streams {

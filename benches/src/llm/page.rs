@@ -111,7 +111,9 @@ answer compared when the clock has stopped. Nobody has to wait, so there is no r
 
 - **cache-llm**: `prepare` and `answer`, from the bytes of the body to those of the answer, with every \
 policy on: kinds, times to live by kind and model, jitter, grace, sizes, temperature, costs; tags of \
-tenant and model looked at, usage and savings counted. \"Fresh id\" gives each hit an `id` and a time of \
+tenant and model looked at, usage and savings counted. The requests have come before, byte for byte, as \
+a client's do that asks again; \"in other bytes\" is the same cache told to remember no requests, which is \
+what one costs that says the same in another way. \"Fresh id\" gives each hit an `id` and a time of \
 its own. \"Made a stream\": asked for as a stream, stored plain.
 - **llmix-rs**: `serde_json` into the parameters of its key, the key, its `TwoTierCache` in memory, with \
 the whole answer as text.

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::Scale;
-use super::contenders::{Cache, policies, provided, scope};
+use super::contenders::{Cache, Known, policies, provided, scope};
 use super::questions::Question;
 use crate::contenders::finished;
 use crate::keys::bodies::bodies;
@@ -31,8 +31,11 @@ pub(super) struct Part {
 /// Each in turns: a slice asks as many times as there are questions.
 pub(super) fn parts(questions: &[Question], scale: &Scale) -> Result<Vec<Part>, Box<dyn Error>> {
     let (kind, scope) = (EndpointKind::ChatCompletions, scope());
-    let cache = policies(questions.len(), HitOptions::default())?;
+    let [cache, forgetful] = [Known::AsItComes, Known::Nothing]
+        .map(|known| policies(questions.len(), HitOptions::default(), known));
+    let (cache, forgetful) = (cache?, forgetful?);
     let prepare = |question: &Question| cache.prepare(kind, &question.body, &scope);
+    let parse = |question: &Question| forgetful.prepare(kind, &question.body, &scope);
     let plans = questions.iter().map(prepare).collect::<Result<Vec<Plan>, _>>()?;
     for (plan, question) in plans.iter().zip(questions) {
         store(&cache, plan, question)?;
@@ -44,13 +47,14 @@ pub(super) fn parts(questions: &[Question], scale: &Scale) -> Result<Vec<Part>, 
     let plan = |number: u32| &plans[number as usize];
 
     type Call<'a> = Box<dyn Fn(u32) + 'a>;
-    let calls: [(&'static str, Call<'_>); 5] = [
+    let calls: [(&'static str, Call<'_>); 6] = [
         (SHORT_KEY, Box::new(|_| _ = black_box(key(short.original.as_bytes())))),
         ("key of the body", Box::new(|number| _ = black_box(key(&of(number).body)))),
         (
             "decision, key and tags: `prepare`",
             Box::new(|number| _ = black_box(prepare(of(number)))),
         ),
+        ("the same in other bytes", Box::new(|number| _ = black_box(parse(of(number))))),
         (
             "lookup in the cache of two tiers",
             Box::new(|number| {

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use super::Scale;
-use super::contenders::{Cache, policies, provided, scope};
+use super::contenders::{Cache, Known, policies, provided, scope};
 use super::questions::MODEL;
 use crate::turns::{in_turns, middle};
 
@@ -58,7 +58,7 @@ pub(super) fn plan(cache: &Cache, number: usize) -> cache_llm::Plan {
 /// As it comes, and recorded, in turns.
 pub(super) fn recording(scale: &Scale) -> Result<Recorded, Box<dyn Error>> {
     let events = events(scale.events);
-    let cache = policies(1_000, HitOptions::default())?;
+    let cache = policies(1_000, HitOptions::default(), Known::AsItComes)?;
     // One thread: what is done on another's time counts too.
     let one = Builder::new_current_thread().enable_all().build()?;
     let mut asked = 0;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::questions::Question;
 use crate::contenders::Role;
 
-pub(super) use self::ours::{Cache, policies, provided, scope};
+pub(super) use self::ours::{Cache, Known, policies, provided, scope};
 
 /// A cache of answers.
 pub(super) trait Answers {

@@ -41,8 +41,21 @@ pub(in crate::llm) fn scope() -> KeyScope {
     KeyScope::new(Tenant::named("acme")).provider("openai")
 }
 
+/// Which requests are hashed and not parsed.
+#[derive(Clone, Copy)]
+pub(in crate::llm) enum Known {
+    /// Those that came before, byte for byte, as many as are remembered by default.
+    AsItComes,
+    /// None, as if each were written in another way than the one before.
+    Nothing,
+}
+
 /// A cache whose every policy has something to say.
-pub(in crate::llm) fn policies(entries: usize, hits: HitOptions) -> Result<Cache, Box<dyn Error>> {
+pub(in crate::llm) fn policies(
+    entries: usize,
+    hits: HitOptions,
+    known: Known,
+) -> Result<Cache, Box<dyn Error>> {
     let requests = RequestPolicy::default()
         .chat_ttl(Duration::from_secs(3_600))
         .model_ttl("gpt-4o*", Duration::from_secs(7_200))
@@ -59,6 +72,10 @@ pub(in crate::llm) fn policies(entries: usize, hits: HitOptions) -> Result<Cache
         .request_policy(requests)
         .response_policy(responses)
         .hits(hits);
+    let cache = match known {
+        Known::AsItComes => cache,
+        Known::Nothing => cache.requests_known(0),
+    };
     Ok(cache.build()?)
 }
 
@@ -67,22 +84,24 @@ pub(in crate::llm) fn provided(body: BodyStream, is_event_stream: bool) -> Origi
     OriginAnswer { status: 200, head: (), is_event_stream, content_encoded: false, body }
 }
 
-/// With answers as they came, which is the default; with an `id` and a time of their own; and as
-/// streams.
-pub(super) fn variants(questions: &[Question]) -> Result<[Ours; 3], Box<dyn Error>> {
-    let ours = |name, role, hits: HitOptions, transport| {
-        let cache = policies(questions.len(), hits)?;
+/// With answers as they came, which is the default, to requests that came before and to others; with an
+/// `id` and a time of their own; and as streams.
+pub(super) fn variants(questions: &[Question]) -> Result<[Ours; 4], Box<dyn Error>> {
+    let ours = |name, role, hits: HitOptions, transport, known| {
+        let cache = policies(questions.len(), hits, known)?;
         let exact = hits == HitOptions::default() && transport == Transport::Plain;
         let ours = Ours { name, role, cache, scope: scope(), transport, exact };
         questions.iter().try_for_each(|question| ours.store(question))?;
         Ok::<_, Box<dyn Error>>(ours)
     };
-    let plain = Transport::Plain;
+    let (plain, stream) = (Transport::Plain, Transport::Stream);
+    let as_stored = HitOptions::default();
     let fresh = HitOptions { identity: Identity::Fresh, ..HitOptions::default() };
     Ok([
-        ours("cache-llm", Role::Default, HitOptions::default(), plain)?,
-        ours("cache-llm, fresh id", Role::Ours, fresh, plain)?,
-        ours("cache-llm, made a stream", Role::Ours, HitOptions::default(), Transport::Stream)?,
+        ours("cache-llm", Role::Default, as_stored, plain, Known::AsItComes)?,
+        ours("cache-llm, in other bytes", Role::Ours, as_stored, plain, Known::Nothing)?,
+        ours("cache-llm, fresh id", Role::Ours, fresh, plain, Known::AsItComes)?,
+        ours("cache-llm, made a stream", Role::Ours, as_stored, stream, Known::AsItComes)?,
     ])
 }
 
