@@ -155,7 +155,9 @@ impl Tally {
                 Some(_) => drop(other_models.insert(model.to_string())),
             }
         }
-        if let Some(Text(reason)) = finish_reason {
+        if let Some(Text(reason)) = finish_reason
+            && !reason.is_empty()
+        {
             *last = Some(reason.to_string());
         }
         if let Some(counts) = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()) {

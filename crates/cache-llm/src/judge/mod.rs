@@ -219,6 +219,11 @@ mod tests {
     use super::*;
     use crate::response::StreamOptions;
 
+    fn asked(kind: AnswerKind, transport: Transport, results: Option<u64>) -> Asked {
+        let stream = StreamOptions::default();
+        Asked { kind, transport, stream, token_limit: false, results }
+    }
+
     /// What does the least harm comes most: verdicts shall not all be the same.
     fn chunk() -> impl Strategy<Value = String> {
         let text = |index: u64, text: &str| {
@@ -270,13 +275,7 @@ mod tests {
         /// Chunks told by a pattern amount to what they do when each is parsed.
         #[test]
         fn a_pattern_changes_no_verdict(chunks in prop::collection::vec(chunk(), 0..6)) {
-            let asked = Asked {
-                kind: AnswerKind::Chat,
-                transport: Transport::Stream,
-                stream: StreamOptions::default(),
-                token_limit: false,
-                results: None,
-            };
+            let asked = asked(AnswerKind::Chat, Transport::Stream, None);
             let (mut with, mut without) = (Chunks::default(), Chunks::default());
             let stop = r#"{"choices":[{"index":0,"finish_reason":"stop"}]}"#;
             for data in chunks.iter().map(String::as_str).chain([stop, "[DONE]"]) {
@@ -298,17 +297,43 @@ mod tests {
         let stop = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}"#;
         let calls = r#"{"choices":[{"index":1,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":4}}"#;
         let body = [stop, calls, stop, "[DONE]"].map(|data| format!("data: {data}\n\n")).concat();
-        let asked = Asked {
-            kind: AnswerKind::Chat,
-            transport: Transport::Stream,
-            stream: StreamOptions::default(),
-            token_limit: false,
-            results: Some(2),
-        };
+        let asked = asked(AnswerKind::Chat, Transport::Stream, Some(2));
         let (policy, prices) = (ResponsePolicy::default(), PriceTable::default());
         let summary = policy.examine(&asked, "m", &[body], &prices).unwrap();
         assert_eq!(summary.finish_reason.as_deref(), Some("stop"));
         assert_eq!(summary.usage.input, Some(3));
+    }
+
+    /// Some servers end with a chunk whose finish reason is empty: it is none, for hits too.
+    #[test]
+    fn an_empty_reason_is_none() {
+        let stop = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+        let last = r#"{"choices":[{"index":0,"delta":{},"finish_reason":""}]}"#;
+        let body = [stop, last, "[DONE]"].map(|data| format!("data: {data}\n\n")).concat();
+        let asked = asked(AnswerKind::Chat, Transport::Stream, None);
+        let (policy, prices) = (ResponsePolicy::default(), PriceTable::default());
+        let summary = policy.examine(&asked, "m", &[body], &prices).unwrap();
+        assert_eq!(summary.finish_reason.as_deref(), Some("stop"));
+    }
+
+    /// An array is no answer, though its items could be taken for the members of one in their order.
+    #[test]
+    fn arrays_are_no_answers() {
+        let policy = ResponsePolicy::default();
+        for (kind, body) in [
+            (AnswerKind::Chat, r#"[null,[[0,"x",null,null,"stop",null]],"m",null,null]"#),
+            (AnswerKind::Responses, r#"[null,"completed",null,[["message",[["x",null]],null]]]"#),
+            (AnswerKind::Messages, r#" [null,"message",[["text","x"]],"end_turn"]"#),
+            (AnswerKind::Embeddings, "[null,[[0,[1]]]]"),
+        ] {
+            let plain = policy.judge(&asked(kind, Transport::Plain, None), body.as_bytes());
+            assert_eq!(plain, Err(NotStored::Unexpected), "{body}");
+        }
+        let stream = r#"data: [null,[[0,"x",null,null,"stop",null]],"m",null,null]"#.to_owned();
+        let stream = stream + "\n\ndata: [DONE]\n\n";
+        let judged =
+            policy.judge(&asked(AnswerKind::Chat, Transport::Stream, None), stream.as_bytes());
+        assert_eq!(judged, Err(NotStored::Unexpected));
     }
 
     /// A55: readers differ on which of two members of one name counts, so an answer that may be a
@@ -319,13 +344,6 @@ mod tests {
         let message =
             r#""type":"message","stop_reason":"end_turn","content":[{"type":"text","text":"x"}]"#;
         let embeddings = r#""data":[{"embedding":[1]}]"#;
-        let asked = |kind| Asked {
-            kind,
-            transport: Transport::Plain,
-            stream: StreamOptions::default(),
-            token_limit: false,
-            results: None,
-        };
         let (policy, prices) = (ResponsePolicy::default(), PriceTable::default());
         for (kind, rest) in [
             (AnswerKind::Responses, response),
@@ -334,7 +352,8 @@ mod tests {
         ] {
             let judge = |members: &str| {
                 let body = format!("{{{members},{rest}}}");
-                policy.examine(&asked(kind), "m", &[body], &prices).map(drop)
+                let asked = asked(kind, Transport::Plain, None);
+                policy.examine(&asked, "m", &[body], &prices).map(drop)
             };
             assert_eq!(judge(r#""model":"m""#), Ok(()));
             let other = NotStored::OtherModel("other".into());
