@@ -205,6 +205,8 @@ fn read_count(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn summary() -> Summary {
@@ -214,7 +216,7 @@ mod tests {
             usage: Usage::from_array(usage),
             model: text("meta/llama 3"),
             finish_reason: text("stop"),
-            other_model: None,
+            other_models: BTreeSet::new(),
         }
     }
 

@@ -1,11 +1,14 @@
 //! [`Usage`]: what an answer cost in tokens, read once from each answer that is stored.
 
+use std::collections::BTreeSet;
+
 use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::not_stored::NotStored;
 use crate::response::{AnswerKind, Transport};
 use crate::sse::SseParser;
-use crate::wire::{Frame, Text};
+use crate::wire::{self, Frame, Text};
 
 /// The tokens of one answer, in one convention for all dialects. `None`: the provider did not say.
 ///
@@ -59,8 +62,8 @@ pub(crate) struct Summary {
     pub(crate) usage: Usage,
     /// The model that answered.
     pub(crate) model: Option<String>,
-    /// The last of those that answered with it, where a gateway changed to another in mid-stream.
-    pub(crate) other_model: Option<String>,
+    /// Those that answered with it, where a gateway changed to others in mid-stream.
+    pub(crate) other_models: BTreeSet<String>,
     /// Why the first choice ended.
     pub(crate) finish_reason: Option<String>,
 }
@@ -99,6 +102,17 @@ impl Summary {
         }
         tally.summary(kind)
     }
+
+    /// Reads a plain answer.
+    ///
+    /// # Errors
+    ///
+    /// If a member that counts comes twice, so that readers may differ, e.g. on the model.
+    pub(crate) fn of_plain(kind: AnswerKind, body: &[u8]) -> Result<Self, NotStored> {
+        let mut tally = Tally::default();
+        tally.add_answer(wire::parse(body)?);
+        Ok(tally.summary(kind))
+    }
 }
 
 /// The [`Summary`] of what was read so far.
@@ -130,17 +144,20 @@ impl Tally {
         usage: Option<&RawValue>,
         finish_reason: Option<&Text<'_>>,
     ) {
-        let Summary { model: first, other_model, finish_reason: last, .. } = &mut self.summary;
+        let Summary { model: first, other_models, finish_reason: last, .. } = &mut self.summary;
         if let Some(Text(model)) = model
             && !model.is_empty()
         {
             match first {
                 None => *first = Some(model.to_string()),
                 Some(first) if first == model => {}
-                Some(_) => *other_model = Some(model.to_string()),
+                Some(_) if other_models.contains(&**model) => {}
+                Some(_) => drop(other_models.insert(model.to_string())),
             }
         }
-        if let Some(Text(reason)) = finish_reason {
+        if let Some(Text(reason)) = finish_reason
+            && !reason.is_empty()
+        {
             *last = Some(reason.to_string());
         }
         if let Some(counts) = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()) {

@@ -159,10 +159,15 @@ async fn a_fallback_in_mid_stream_is_not_stored() {
             format!("data: {{\"model\":\"{model}\",\"choices\":[{{\"index\":0,{rest}}}]}}\n\n");
         &*text.leak()
     };
-    for (second, is_stored) in [("other", false), ("m-2026-01-01", true)] {
+    for (second, third, is_stored) in [
+        ("other", "m", false),
+        ("other", "m-2026-01-01", false), // not the last one either
+        ("m-2026-01-01", "m", true),
+    ] {
         let events = [
             by("m", r#""delta":{"content":"Hel"}"#),
-            by(second, r#""delta":{"content":"lo"},"finish_reason":"stop""#),
+            by(second, r#""delta":{"content":"lo"}"#),
+            by(third, r#""delta":{},"finish_reason":"stop""#),
             EVENTS[3],
         ];
         let first = passed(calls.ask(&cache, &plan, streamed(&events)).await);

@@ -2,6 +2,8 @@
 
 mod pattern;
 
+use std::iter;
+
 use bytes::Bytes;
 
 use self::pattern::Pattern;
@@ -80,7 +82,8 @@ impl ResponsePolicy {
         prices: &PriceTable,
     ) -> Result<(), NotStored> {
         let answered = summary.model.as_deref().unwrap_or(asked);
-        for answered in [Some(answered), summary.other_model.as_deref()].into_iter().flatten() {
+        let others = summary.other_models.iter().map(String::as_str);
+        for answered in iter::once(answered).chain(others) {
             if !self.stores_fallbacks() && !is_same(asked, answered) {
                 return Err(NotStored::OtherModel(answered.chars().take(256).collect()));
             }
@@ -126,7 +129,7 @@ impl ResponsePolicy {
             AnswerKind::Messages => wire::message(body, self, asked)?,
             AnswerKind::Embeddings => wire::embeddings(body, asked)?,
         }
-        Ok(Summary::of(asked.kind, Transport::Plain, &[body]))
+        Summary::of_plain(asked.kind, body)
     }
 
     fn read_stream(
@@ -189,8 +192,9 @@ impl Chunks {
         }
         let frame = wire::parse::<Frame<'_>>(event.data)?;
         self.tally.add_frame(&frame);
-        if let Some(texts) = frame.texts() {
-            self.pattern.learn(event.data, texts);
+        match frame.texts() {
+            Some(texts) => self.pattern.learn(event.data, texts),
+            None => self.pattern.forget(), // behind this one, an earlier one may change something
         }
         self.choices.add_chunk(frame);
         Ok(())
@@ -214,6 +218,11 @@ mod tests {
 
     use super::*;
     use crate::response::StreamOptions;
+
+    fn asked(kind: AnswerKind, transport: Transport, results: Option<u64>) -> Asked {
+        let stream = StreamOptions::default();
+        Asked { kind, transport, stream, token_limit: false, results }
+    }
 
     /// What does the least harm comes most: verdicts shall not all be the same.
     fn chunk() -> impl Strategy<Value = String> {
@@ -247,8 +256,11 @@ mod tests {
             12 => Just(String::new()),
             3 => "[x-z]?".prop_map(|noise| format!(r#","obfuscation":"{noise}""#)),
             2 => prop::sample::select(vec![
+                r#","model":"m""#,
                 r#","model":"other""#,
+                r#","model":"another""#,
                 r#","usage":{"prompt_tokens":3,"completion_tokens":4}"#,
+                r#","usage":{"prompt_tokens":3,"completion_tokens":5}"#,
                 r#","error":"bad""#,
                 "}", // no JSON
             ])
@@ -263,13 +275,7 @@ mod tests {
         /// Chunks told by a pattern amount to what they do when each is parsed.
         #[test]
         fn a_pattern_changes_no_verdict(chunks in prop::collection::vec(chunk(), 0..6)) {
-            let asked = Asked {
-                kind: AnswerKind::Chat,
-                transport: Transport::Stream,
-                stream: StreamOptions::default(),
-                token_limit: false,
-                results: None,
-            };
+            let asked = asked(AnswerKind::Chat, Transport::Stream, None);
             let (mut with, mut without) = (Chunks::default(), Chunks::default());
             let stop = r#"{"choices":[{"index":0,"finish_reason":"stop"}]}"#;
             for data in chunks.iter().map(String::as_str).chain([stop, "[DONE]"]) {
@@ -281,6 +287,84 @@ mod tests {
             let policy = ResponsePolicy::default();
             let [with, without] = [with, without].map(|chunks| chunks.verdict(&policy, &asked));
             prop_assert_eq!(format!("{with:?}"), format!("{without:?}"));
+        }
+    }
+
+    /// A chunk that comes again is told by its pattern only while nothing came between: else what it
+    /// says of the model, the usage or the end of a choice is news again.
+    #[test]
+    fn a_chunk_that_comes_again_counts() {
+        let stop = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}"#;
+        let calls = r#"{"choices":[{"index":1,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":4}}"#;
+        let body = [stop, calls, stop, "[DONE]"].map(|data| format!("data: {data}\n\n")).concat();
+        let asked = asked(AnswerKind::Chat, Transport::Stream, Some(2));
+        let (policy, prices) = (ResponsePolicy::default(), PriceTable::default());
+        let summary = policy.examine(&asked, "m", &[body], &prices).unwrap();
+        assert_eq!(summary.finish_reason.as_deref(), Some("stop"));
+        assert_eq!(summary.usage.input, Some(3));
+    }
+
+    /// Some servers end with a chunk whose finish reason is empty: it is none, for hits too.
+    #[test]
+    fn an_empty_reason_is_none() {
+        let stop = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+        let last = r#"{"choices":[{"index":0,"delta":{},"finish_reason":""}]}"#;
+        let body = [stop, last, "[DONE]"].map(|data| format!("data: {data}\n\n")).concat();
+        let asked = asked(AnswerKind::Chat, Transport::Stream, None);
+        let (policy, prices) = (ResponsePolicy::default(), PriceTable::default());
+        let summary = policy.examine(&asked, "m", &[body], &prices).unwrap();
+        assert_eq!(summary.finish_reason.as_deref(), Some("stop"));
+    }
+
+    /// An array is no answer, though its items could be taken for the members of one in their order.
+    #[test]
+    fn arrays_are_no_answers() {
+        let policy = ResponsePolicy::default();
+        for (kind, body) in [
+            (AnswerKind::Chat, r#"[null,[[0,"x",null,null,"stop",null]],"m",null,null]"#),
+            (AnswerKind::Responses, r#"[null,"completed",null,[["message",[["x",null]],null]]]"#),
+            (AnswerKind::Messages, r#" [null,"message",[["text","x"]],"end_turn"]"#),
+            (AnswerKind::Embeddings, "[null,[[0,[1]]]]"),
+        ] {
+            let plain = policy.judge(&asked(kind, Transport::Plain, None), body.as_bytes());
+            assert_eq!(plain, Err(NotStored::Unexpected), "{body}");
+        }
+        let stream = r#"data: [null,[[0,"x",null,null,"stop",null]],"m",null,null]"#.to_owned();
+        let stream = stream + "\n\ndata: [DONE]\n\n";
+        let judged =
+            policy.judge(&asked(AnswerKind::Chat, Transport::Stream, None), stream.as_bytes());
+        assert_eq!(judged, Err(NotStored::Unexpected));
+    }
+
+    /// A55: readers differ on which of two members of one name counts, so an answer that may be a
+    /// fallback's to one of them is nobody's.
+    #[test]
+    fn members_that_count_come_once() {
+        let response = r#""status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"x"}]}]"#;
+        let message =
+            r#""type":"message","stop_reason":"end_turn","content":[{"type":"text","text":"x"}]"#;
+        let embeddings = r#""data":[{"embedding":[1]}]"#;
+        let (policy, prices) = (ResponsePolicy::default(), PriceTable::default());
+        for (kind, rest) in [
+            (AnswerKind::Responses, response),
+            (AnswerKind::Messages, message),
+            (AnswerKind::Embeddings, embeddings),
+        ] {
+            let judge = |members: &str| {
+                let body = format!("{{{members},{rest}}}");
+                let asked = asked(kind, Transport::Plain, None);
+                policy.examine(&asked, "m", &[body], &prices).map(drop)
+            };
+            assert_eq!(judge(r#""model":"m""#), Ok(()));
+            let other = NotStored::OtherModel("other".into());
+            assert_eq!(judge(r#""model":"other""#), Err(other));
+            for twice in [
+                r#""model":"m","model":"other""#,
+                r#""model":"other","delta":1,"delta":2"#,
+                r#""model":"other","response":1,"response":2"#,
+            ] {
+                assert_eq!(judge(twice), Err(NotStored::Unexpected), "{kind} {twice}");
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use memchr::memchr2;
 /// A chunk with gaps where its texts are.
 ///
 /// Most chunks of a stream are the one before with another word in it. Whoever has parsed one that
-/// does nothing a second time, but for its text, knows what the others do.
+/// does nothing if it comes twice in a row, but for its text, knows what the others do.
 #[derive(Debug, Default)]
 pub(super) struct Pattern {
     chunk: Vec<u8>,
@@ -23,6 +23,11 @@ impl Pattern {
         self.gaps.sort_unstable_by_key(|gap| gap.start);
         self.chunk.clear();
         self.chunk.extend_from_slice(chunk);
+    }
+
+    /// Takes none for the pattern.
+    pub(super) fn forget(&mut self) {
+        self.gaps.clear();
     }
 
     /// Whether a chunk is this one with other texts. Texts with escapes are not looked into: false.

@@ -24,7 +24,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// If this is a chunk that adds text, and would add nothing but text if it came again: all text in
+    /// If this is a chunk that adds text, and would add nothing but text if it came twice in a row: all text in
     /// it that may be another one each time, between its quotes. None of it is empty that counts.
     pub(crate) fn texts(&self) -> Option<impl Iterator<Item = &'a str>> {
         let choices = self.choices.as_deref()?;

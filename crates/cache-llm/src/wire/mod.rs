@@ -21,6 +21,9 @@ use crate::not_stored::NotStored;
 /// Reads one JSON document. JSON is UTF-8 (RFC 8259, 8.1), in the parts that are skipped too.
 pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotStored> {
     let text = std::str::from_utf8(bytes).map_err(|_| NotStored::NotJson)?;
+    if text.trim_ascii_start().starts_with('[') {
+        return Err(NotStored::Unexpected); // serde would take its items for members
+    }
     serde_json::from_str(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => NotStored::Unexpected,
         _ => NotStored::NotJson,
