@@ -119,7 +119,8 @@ impl Summary {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     summary: Summary,
-    tokens: Counts,
+    /// As the dialect counts them.
+    counted: Usage,
 }
 
 impl Tally {
@@ -160,13 +161,25 @@ impl Tally {
         {
             *last = Some(reason.to_string());
         }
-        if let Some(counts) = usage.and_then(|usage| serde_json::from_str(usage.get()).ok()) {
-            self.tokens.add(counts);
+        let counts = usage.and_then(|usage| serde_json::from_str::<Counts>(usage.get()).ok());
+        if let Some(later) = counts.map(|counts| counts.usage().as_array()) {
+            let mut counted = self.counted.as_array();
+            for (count, later) in counted.iter_mut().zip(later) {
+                *count = later.or(*count); // what comes again is a total
+            }
+            self.counted = Usage::from_array(counted);
         }
     }
 
     pub(crate) fn summary(self, kind: AnswerKind) -> Summary {
-        Summary { usage: self.tokens.usage(kind), ..self.summary }
+        let mut usage = self.counted;
+        if kind == AnswerKind::Messages {
+            // Anthropic counts only what no cache had to do with.
+            let others = [usage.cached_input, usage.cache_write].into_iter().flatten();
+            let others = others.fold(0, u64::saturating_add);
+            usage.input = usage.input.map(|fresh| fresh.saturating_add(others));
+        }
+        Summary { usage, ..self.summary }
     }
 }
 
@@ -209,20 +222,20 @@ struct Delta<'a> {
     stop_reason: Lenient<Option<Text<'a>>>,
 }
 
-/// The counts by the names that the dialects have for them.
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+/// The counts by the names that the dialects have for them. Some gateways give both.
+#[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
-pub(crate) struct Counts {
-    #[serde(alias = "prompt_tokens")]
+struct Counts {
     input_tokens: Lenient<Option<u64>>,
-    #[serde(alias = "completion_tokens")]
+    prompt_tokens: Lenient<Option<u64>>,
     output_tokens: Lenient<Option<u64>>,
+    completion_tokens: Lenient<Option<u64>>,
     cache_read_input_tokens: Lenient<Option<u64>>,
     cache_creation_input_tokens: Lenient<Option<u64>>,
-    #[serde(alias = "prompt_tokens_details")]
     input_tokens_details: Lenient<Details>,
-    #[serde(alias = "completion_tokens_details")]
+    prompt_tokens_details: Lenient<Details>,
     output_tokens_details: Lenient<Details>,
+    completion_tokens_details: Lenient<Details>,
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
@@ -233,41 +246,18 @@ struct Details {
 }
 
 impl Counts {
-    /// Counts that come again are totals.
-    fn add(&mut self, later: Self) {
-        for (count, later) in [
-            (&mut self.input_tokens, later.input_tokens),
-            (&mut self.output_tokens, later.output_tokens),
-            (&mut self.cache_read_input_tokens, later.cache_read_input_tokens),
-            (&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens),
-            (
-                &mut self.input_tokens_details.0.cached_tokens,
-                later.input_tokens_details.0.cached_tokens,
-            ),
-            (
-                &mut self.output_tokens_details.0.reasoning_tokens,
-                later.output_tokens_details.0.reasoning_tokens,
-            ),
-        ] {
-            count.0 = later.0.or(count.0);
-        }
-    }
-
-    fn usage(self, kind: AnswerKind) -> Usage {
-        let cached = self.input_tokens_details.0.cached_tokens.0.or(self.cache_read_input_tokens.0);
-        let written = self.cache_creation_input_tokens.0;
-        let mut input = self.input_tokens.0;
-        if kind == AnswerKind::Messages {
-            // Anthropic counts only what no cache had to do with.
-            let others = cached.unwrap_or(0).saturating_add(written.unwrap_or(0));
-            input = input.map(|fresh| fresh.saturating_add(others));
-        }
+    fn usage(self) -> Usage {
+        let Lenient(read) = self.input_tokens_details;
+        let Lenient(read_too) = self.prompt_tokens_details;
+        let Lenient(wrote) = self.output_tokens_details;
+        let Lenient(wrote_too) = self.completion_tokens_details;
+        let cached = read.cached_tokens.0.or(read_too.cached_tokens.0);
         Usage {
-            input,
-            cached_input: cached,
-            cache_write: written,
-            output: self.output_tokens.0,
-            reasoning: self.output_tokens_details.0.reasoning_tokens.0,
+            input: self.input_tokens.0.or(self.prompt_tokens.0),
+            cached_input: cached.or(self.cache_read_input_tokens.0),
+            cache_write: self.cache_creation_input_tokens.0,
+            output: self.output_tokens.0.or(self.completion_tokens.0),
+            reasoning: wrote.reasoning_tokens.0.or(wrote_too.reasoning_tokens.0),
         }
     }
 }

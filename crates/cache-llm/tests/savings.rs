@@ -98,6 +98,13 @@ fn usage_is_one_convention() {
     };
     let cases = [
         (
+            // Gateways that give the counts in both spellings.
+            Chat,
+            Plain,
+            r#"{"usage":{"prompt_tokens":9,"input_tokens":9,"completion_tokens":3,"output_tokens":3,"prompt_tokens_details":{"cached_tokens":4},"input_tokens_details":null}}"#,
+            usage(Some(9), Some(4), None, Some(3), None),
+        ),
+        (
             Chat,
             Plain,
             r#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
