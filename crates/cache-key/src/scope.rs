@@ -1,5 +1,6 @@
 //! [`KeyScope`]: what separates keys beside the body of the request.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -19,6 +20,15 @@ const MAGIC: &[u8; 8] = b"cachekey";
 const WITH_OPTIONS: u8 = 0;
 /// What a request as it stands begins with: no kind is called so.
 const LITERAL: u8 = 0xff;
+
+/// Requests as they stand are padded up to so many bytes. BLAKE3 hashes two, four or eight whole chunks
+/// at once, and a part of one or a third one by itself: 2,048 bytes take half as long as 1,500.
+const PADDED: usize = 8 * blake3::CHUNK_LEN;
+
+thread_local! {
+    /// Room for a request as it stands.
+    static PREIMAGE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The headers by which `OpenAI`, Azure and Anthropic document that a caller chooses what answers, or on
 /// whose behalf. `Authorization` and `x-api-key` are not among them: they say who asks, which is what
@@ -180,11 +190,24 @@ impl KeyScope {
     /// ```
     #[must_use]
     pub fn literal_key(&self, kind: EndpointKind, body: &[u8]) -> CacheKey {
-        let mut sink = HashSink::new(Some(self.digest()));
-        sink.put(&[LITERAL]);
-        self.write_head(kind, &mut sink);
-        sink.put(body);
-        CacheKey::from_digest(sink.finish())
+        PREIMAGE.with_borrow_mut(|preimage| {
+            preimage.clear();
+            preimage.put(&[LITERAL]);
+            self.write_head(kind, preimage);
+            preimage.put_varint(body.len() as u64); // tells the body from the padding
+            let length = preimage.len() + body.len();
+            if length > PADDED {
+                let mut hasher = blake3::Hasher::new_keyed(self.digest());
+                return CacheKey::from_digest(
+                    *hasher.update(preimage).update(body).finalize().as_bytes(),
+                );
+            }
+            preimage.extend_from_slice(body);
+            if length > blake3::CHUNK_LEN {
+                preimage.resize(length.next_power_of_two(), 0);
+            }
+            CacheKey::from_digest(*blake3::keyed_hash(self.digest(), preimage).as_bytes())
+        })
     }
 
     pub(crate) fn key_options(&self) -> &KeyOptions {
