@@ -427,7 +427,7 @@ where
 
     pub(crate) fn view(&self, plan: &Plan, entry: &Bytes) -> Result<View, NotTranscodable> {
         let options = plan.hit_options().unwrap_or(self.hits);
-        view(entry, plan.asked(), &self.replay, options, self.dual.now())
+        view(entry, plan.asked(), &self.replay, options, || self.dual.now())
     }
 
     /// The answer in `entry` as the request of `plan` wants it, counted as a hit; `None` if that
