@@ -47,6 +47,8 @@ struct Report {
     /// Bytes of a body and of an answer, about.
     bytes: [usize; 2],
     hits: Vec<Row>,
+    /// Microseconds, in the same rounds.
+    short_key: f64,
     parts: Vec<Part>,
     events: usize,
     recorded: Recorded,
@@ -80,7 +82,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 
 fn measure(machine: String, scale: &Scale) -> Result<Report, Box<dyn std::error::Error>> {
     let questions = questions::questions(scale.questions);
-    let hits = told("hits", || hits::hits(&questions, scale))?;
+    let (hits, short_key) = told("hits", || hits::hits(&questions, scale))?;
     let parts = told("parts", || parts::parts(&questions, scale))?;
     let recorded = told("recording", || recording::recording(scale))?;
     let waits = told("followers", || crowd::crowd(scale))?;
@@ -100,6 +102,7 @@ fn measure(machine: String, scale: &Scale) -> Result<Report, Box<dyn std::error:
         questions: scale.questions,
         bytes: [questions[0].body.len(), questions[0].answer.len()],
         hits,
+        short_key,
         parts,
         events: scale.events,
         recorded,

@@ -107,7 +107,8 @@ not parts of one another's):
 
 {questions} chat requests of {body} bytes with answers of {answer} bytes, all of which fit, are asked in \
 random order, one after the other; each call is timed by itself, reading of the clock included, and its \
-answer compared when the clock has stopped. Nobody has to wait, so there is no runtime.
+answer compared when the clock has stopped. The key of 600 B is timed in each of these rounds too, a \
+thousand at a time. Nobody has to wait, so there is no runtime.
 
 - **cache-llm**: `prepare` and `answer`, from the bytes of the body to those of the answer, with every \
 policy on: kinds, times to live by kind and model, jitter, grace, sizes, temperature, costs; tags of \
