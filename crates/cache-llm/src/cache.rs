@@ -1,7 +1,6 @@
 //! [`LlmCache`]: the policies, the cache and the flights put together.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use cache_dual::flight::Flights;
 use cache_dual::{DualCache, Freshness, InsertOptions, Outcome, Source, Ticket};
 use cache_key::{EndpointKind, KeyScope, Request, Tenant};
 
+use crate::builder::LlmCacheBuilder;
 use crate::cassette::Cassette;
 use crate::dialect::NotTranscodable;
 use crate::dry;
@@ -20,11 +20,10 @@ use crate::known::Known;
 use crate::not_stored::NotStored;
 use crate::origin::Origin;
 use crate::plan::Plan;
-use crate::price::PriceTable;
 use crate::replay::ReplayOptions;
 use crate::reply::{AnswerError, Body, CacheMode, Hit, Passed, RemoveError, Reply, Storage};
 use crate::report::{Decisions, Report};
-use crate::request::{Bypass, PolicyError, RequestPolicy};
+use crate::request::{Bypass, RequestPolicy};
 use crate::response::{ResponsePolicy, Transport};
 use crate::samples::{Samples, Turns};
 use crate::savings::{Ledger, Savings};
@@ -65,21 +64,7 @@ where
 {
     /// Starts with the default policies, on top of `dual`.
     pub fn builder(dual: DualCache<Bytes>) -> LlmCacheBuilder<H, E> {
-        LlmCacheBuilder {
-            dual,
-            requests: RequestPolicy::default(),
-            responses: ResponsePolicy::default(),
-            replay: ReplayOptions::default(),
-            hits: HitOptions::default(),
-            prices: PriceTable::default(),
-            requests_known: 4_096,
-            models_counted: 100,
-            dry_run: false,
-            embeddings: EmbeddingOptions::default(),
-            samples: Samples::default(),
-            cassette: None,
-            calls: PhantomData,
-        }
+        LlmCacheBuilder::new(dual)
     }
 
     /// The answer to a request, in one step: [`prepare`](Self::prepare) and [`answer`](Self::answer). A
@@ -501,135 +486,5 @@ impl<H, E> fmt::Debug for LlmCache<H, E> {
             .field("responses", &self.inner.responses)
             .field("streams_in_flight", &self.inner.flights.len())
             .finish()
-    }
-}
-
-/// What an [`LlmCache`] can be told. Made by [`LlmCache::builder`].
-#[derive(Debug)]
-#[must_use = "nothing is built until `build` is called"]
-pub struct LlmCacheBuilder<H, E> {
-    dual: DualCache<Bytes>,
-    requests: RequestPolicy,
-    requests_known: usize,
-    responses: ResponsePolicy,
-    replay: ReplayOptions,
-    hits: HitOptions,
-    prices: PriceTable,
-    models_counted: usize,
-    dry_run: bool,
-    embeddings: EmbeddingOptions,
-    samples: Samples,
-    cassette: Option<Cassette>,
-    calls: PhantomData<fn() -> (H, E)>,
-}
-
-impl<H, E> LlmCacheBuilder<H, E> {
-    /// Which requests are cached. Default: see [`RequestPolicy`].
-    pub fn request_policy(mut self, policy: RequestPolicy) -> Self {
-        self.requests = policy;
-        self
-    }
-
-    /// For how many requests it is remembered what was decided about them and under which key their
-    /// answers stand: one that comes again, byte for byte, in an equal scope, is hashed and not parsed.
-    /// Each takes about 400 bytes, and none of its text is kept. Default: 4,096; zero remembers none.
-    pub fn requests_known(mut self, requests: usize) -> Self {
-        self.requests_known = requests;
-        self
-    }
-
-    /// What hits look like, unless their plan says otherwise. Default: as the provider's answers
-    /// did.
-    pub fn hits(mut self, options: HitOptions) -> Self {
-        self.hits = options;
-        self
-    }
-
-    /// What tokens cost, to count savings by. Default: [`PriceTable::default`], which is dated.
-    pub fn prices(mut self, prices: PriceTable) -> Self {
-        self.prices = prices;
-        self
-    }
-
-    /// For how many models savings are counted one by one; the rest is counted together. Default:
-    /// 100.
-    pub fn models_counted(mut self, models: usize) -> Self {
-        self.models_counted = models;
-        self
-    }
-
-    /// Whether nothing is served: every request goes to the provider, and its answer through
-    /// unchanged, while everything is decided and counted as if ([`LlmCache::report`]). What is
-    /// stored is a line about each answer, which no cache that serves takes for one; memory is
-    /// bounded as if it were the answer. Concurrent identical requests count as misses, each. Default:
-    /// no.
-    pub fn dry_run(mut self, yes: bool) -> Self {
-        self.dry_run = yes;
-        self
-    }
-
-    /// How stored answers are given out as streams. Default: see [`ReplayOptions`].
-    pub fn replay(mut self, options: ReplayOptions) -> Self {
-        self.replay = options;
-        self
-    }
-
-    /// How embeddings are answered. Default: item by item; see [`EmbeddingOptions`].
-    pub fn embeddings(mut self, options: EmbeddingOptions) -> Self {
-        self.embeddings = options;
-        self
-    }
-
-    /// How many answers a request has, unless its [`Plan`] says otherwise. Default: one.
-    pub fn samples(mut self, samples: Samples) -> Self {
-        self.samples = samples;
-        self
-    }
-
-    /// Records what is asked for, or plays what was recorded in place of the cache and of the
-    /// provider, in every [`CacheMode`]. Default: neither.
-    pub fn cassette(mut self, cassette: Cassette) -> Self {
-        self.cassette = Some(cassette);
-        self
-    }
-
-    /// Which answers are kept. Default: see [`ResponsePolicy`].
-    pub fn response_policy(mut self, policy: ResponsePolicy) -> Self {
-        self.responses = policy;
-        self
-    }
-
-    /// Builds the cache.
-    ///
-    /// # Errors
-    ///
-    /// [`PolicyError`] names the setting that makes no sense.
-    pub fn build(self) -> Result<LlmCache<H, E>, PolicyError> {
-        self.requests.check()?;
-        self.responses.check()?;
-        if let Some(price) = self.prices.flaw() {
-            return Err(PolicyError::Price(price));
-        }
-        let Self { dual, requests, responses, replay, hits, prices, models_counted, .. } = self;
-        let Self { requests_known, dry_run, embeddings, samples, cassette, .. } = self;
-        Ok(LlmCache {
-            inner: Arc::new(Inner {
-                dual,
-                requests,
-                known: Known::new(requests_known),
-                responses: Arc::new(responses),
-                replay,
-                hits,
-                ledger: Arc::new(Ledger::new(prices, models_counted)),
-                decisions: Arc::default(),
-                dry_run,
-                flights: Flights::new(),
-                embeddings,
-                items: Flights::new(),
-                samples,
-                turns: Turns::new(),
-                cassette,
-            }),
-        })
     }
 }

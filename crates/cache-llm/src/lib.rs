@@ -88,6 +88,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod builder;
 mod cache;
 mod cassette;
 mod collect;
@@ -127,7 +128,8 @@ mod usage;
 mod view;
 mod wire;
 
-pub use cache::{LlmCache, LlmCacheBuilder};
+pub use builder::LlmCacheBuilder;
+pub use cache::LlmCache;
 pub use cassette::{Cassette, CassetteError, CassetteReport, Unrecorded};
 pub use edit::{HitOptions, Identity, Reasoning, UsageView};
 pub use embeddings::EmbeddingOptions;
