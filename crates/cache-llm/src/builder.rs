@@ -65,7 +65,8 @@ impl<H, E> LlmCacheBuilder<H, E> {
 
     /// For how many requests it is remembered what was decided about them and under which key their
     /// answers stand: one that comes again, byte for byte, in an equal scope, is hashed and not parsed.
-    /// Each takes about 400 bytes, and none of its text is kept. Default: 4,096; zero remembers none.
+    /// Each takes some hundred bytes; of its text only the model's name is remembered. Default: 4,096; zero
+    /// remembers none.
     pub fn requests_known(mut self, requests: usize) -> Self {
         self.requests_known = requests;
         self
@@ -113,14 +114,14 @@ impl<H, E> LlmCacheBuilder<H, E> {
         self
     }
 
-    /// How many answers a request has, unless its [`Plan`] says otherwise. Default: one.
+    /// How many answers a request has, unless its [`Plan`](crate::Plan) says otherwise. Default: one.
     pub fn samples(mut self, samples: Samples) -> Self {
         self.samples = samples;
         self
     }
 
     /// Records what is asked for, or plays what was recorded in place of the cache and of the
-    /// provider, in every [`CacheMode`]. Default: neither.
+    /// provider, in every [`CacheMode`](crate::CacheMode). Default: neither.
     pub fn cassette(mut self, cassette: Cassette) -> Self {
         self.cassette = Some(cassette);
         self

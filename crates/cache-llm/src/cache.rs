@@ -117,7 +117,8 @@ where
         }
     }
 
-    /// Decides on a request and finds its key. The body is parsed once and not kept.
+    /// Decides on a request and finds its key. The body is parsed once, or not at all if it came before, byte
+    /// for byte ([`requests_known`](LlmCacheBuilder::requests_known)); it is not kept.
     ///
     /// # Errors
     ///
