@@ -1,7 +1,7 @@
 //! `MemoryCache` as a `LocalTier`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::{
@@ -100,18 +100,22 @@ fn insert_if_is_atomic_with_remove_and_clear() {
         let fence = AtomicU64::new(0);
         let lifetime = Lifetime::new(Duration::from_secs(60));
         let rounds = 20_000;
+        let removals_over = AtomicBool::new(false);
         std::thread::scope(|threads| {
             threads.spawn(|| {
                 loop {
+                    // Asked first: what is written after the last removal stays, and what is
+                    // written beside it may well be removed.
+                    let is_last = removals_over.load(Ordering::SeqCst);
                     let seen = fence.load(Ordering::SeqCst);
                     let entry = Entry::new(seen, clock.now(), lifetime);
                     let _ = tier.insert_if(key(1), entry, || fence.load(Ordering::SeqCst) == seen);
-                    if seen == rounds {
+                    if is_last {
                         break;
                     }
                 }
             });
-            for round in 1..=rounds {
+            let stale = (1..=rounds).find(|&round| {
                 fence.store(round, Ordering::SeqCst);
                 if clear {
                     LocalTier::<u64>::clear(&tier);
@@ -119,10 +123,10 @@ fn insert_if_is_atomic_with_remove_and_clear() {
                     LocalTier::<u64>::remove(&tier, &key(1));
                 }
                 // Whatever is there now was fetched after the invalidation.
-                if let Some(entry) = LocalTier::get(&tier, &key(1)) {
-                    assert_eq!(entry.value, round);
-                }
-            }
+                LocalTier::get(&tier, &key(1)).is_some_and(|entry| entry.value != round)
+            });
+            removals_over.store(true, Ordering::SeqCst);
+            assert_eq!(stale, None, "the round whose removal left an older value");
         });
         assert_eq!(LocalTier::get(&tier, &key(1)).map(|entry| entry.value), Some(rounds));
     }
