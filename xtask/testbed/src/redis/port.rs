@@ -24,16 +24,16 @@ pub(super) struct ReservedPort {
 
 impl ReservedPort {
     pub(super) fn new() -> io::Result<Self> {
-        let holder = bind(0)?;
+        let holder = hold(0)?;
         Ok(Self { number: port_of(&holder)?, _holders: keep(vec![holder]) })
     }
 
     /// A port whose cluster bus port is free, and reserved, too.
     pub(super) fn with_bus() -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
-            let holder = bind(0)?;
+            let holder = hold(0)?;
             let number = port_of(&holder)?;
-            let bus = number.checked_add(BUS_OFFSET).map(bind);
+            let bus = number.checked_add(BUS_OFFSET).map(hold);
             if let Some(Ok(bus)) = bus {
                 return Ok(Self { number, _holders: keep(vec![holder, bus]) });
             }
@@ -54,7 +54,17 @@ impl ReservedPort {
     }
 }
 
-/// A socket bound to `port`; 0 is any that is free.
+/// A socket bound to `port`, which nobody else is bound to; 0 is any that is free.
+fn hold(port: u16) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    // Said before, `SO_REUSEADDR` would share the port with an outgoing connection of a Redis that has
+    // it for its own end; Linux then goes on to give the port to connections of others.
+    socket.bind(&loopback(port).into())?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+/// A socket bound to a port that is held.
 pub(super) fn bind(port: u16) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -99,5 +109,19 @@ mod tests {
             TcpStream::connect(port.address()).unwrap();
             stop_listening(&listener);
         }
+    }
+
+    /// Redis says `SO_REUSEADDR` for its outgoing connections, too.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_port_of_somebody_s_connection_is_not_free() {
+        let there = hold(0).unwrap();
+        there.listen(8).unwrap();
+        let outgoing = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        outgoing.set_reuse_address(true).unwrap();
+        outgoing.connect(&there.local_addr().unwrap()).unwrap();
+        let port = port_of(&outgoing).unwrap();
+        assert!(bind(port).is_ok(), "nothing else is in the way");
+        assert_eq!(hold(port).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 }
