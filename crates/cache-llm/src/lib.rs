@@ -106,6 +106,7 @@ mod members;
 mod models;
 mod not_stored;
 mod origin;
+mod pattern;
 mod plain;
 mod plan;
 mod price;

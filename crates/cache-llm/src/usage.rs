@@ -73,15 +73,12 @@ impl Summary {
     /// absent: they are no reason not to store the answer.
     pub(crate) fn of(kind: AnswerKind, transport: Transport, body: &[impl AsRef<[u8]>]) -> Self {
         let mut tally = Tally::default();
-        let has_inner = transport == Transport::Stream
-            && matches!(kind, AnswerKind::Responses | AnswerKind::Messages);
-        let mut add = |document: &[u8]| {
-            let Ok(answer) = serde_json::from_slice::<Answer<'_>>(document) else { return };
-            // One level down and no further: answers do not hold others, so depth needs no bound.
-            let inner = [answer.response, answer.message];
-            tally.add_answer(answer);
-            for inner in inner.into_iter().flatten().filter(|_| has_inner) {
-                if let Ok(answer) = serde_json::from_str::<Answer<'_>>(inner.get()) {
+        let mut add = |document: &[u8]| match kind {
+            AnswerKind::Responses | AnswerKind::Messages if transport == Transport::Stream => {
+                tally.add_event(document);
+            }
+            _ => {
+                if let Ok(answer) = serde_json::from_slice(document) {
                     tally.add_answer(answer);
                 }
             }
@@ -129,6 +126,19 @@ impl Tally {
         let first = frame.choices.as_ref().and_then(|choices| choices.first());
         let reason = first.and_then(|choice| choice.finish_reason.as_ref());
         self.add(frame.model.0.as_ref(), frame.usage, reason);
+    }
+
+    /// Adds the data of an event of a response or a message, some of which hold an answer.
+    pub(crate) fn add_event(&mut self, data: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Answer<'_>>(data) else { return };
+        // One level down and no further: answers do not hold others, so depth needs no bound.
+        let inner = [event.response, event.message];
+        self.add_answer(event);
+        for inner in inner.into_iter().flatten() {
+            if let Ok(answer) = serde_json::from_str(inner.get()) {
+                self.add_answer(answer);
+            }
+        }
     }
 
     fn add_answer(&mut self, answer: Answer<'_>) {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::merge::{Rule, check_indexes, index, merge};
-use super::{NotTranscodable, Streaming, each_event};
+use super::{Added, Gather, NotTranscodable, Streaming};
 use crate::json::{Json, Object, Writer, array_of_one, get, pieces, set, take};
 use crate::replay::rewrite;
 
@@ -30,35 +30,53 @@ fn chunk_rules(name: &str) -> Rule {
     }
 }
 
-pub(super) fn to_plain(shape: &Shape, stream: &[u8]) -> Result<String, NotTranscodable> {
-    let mut gathered = Gathered::default();
-    each_event(stream, |event| {
-        if event.name == b"error" {
-            return Err(NotTranscodable::Error);
-        }
-        if gathered.done {
-            return Err(NotTranscodable::Unexpected);
-        }
-        if event.data == b"[DONE]" {
-            gathered.done = true;
-            return Ok(());
-        }
-        let chunk = Json::parse_bytes(event.data)?;
-        gathered.add(shape, chunk.into_object().ok_or(NotTranscodable::Unexpected)?)
-    })?;
-    gathered.finish(shape)
-}
-
 /// The chunks so far.
-#[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
+    shape: &'static Shape,
     done: bool,
     top: Object<'static>,
     choices: BTreeMap<usize, Object<'static>>,
 }
 
+impl Gather for Gathered {
+    fn add(&mut self, data: &[u8]) -> Result<Added, NotTranscodable> {
+        if self.done {
+            return Err(NotTranscodable::Unexpected);
+        }
+        if data == b"[DONE]" {
+            self.done = true;
+        } else {
+            let chunk = Json::parse_bytes(data)?;
+            self.add_chunk(chunk.into_object().ok_or(NotTranscodable::Unexpected)?)?;
+        }
+        Ok(Added::News)
+    }
+
+    fn finish(mut self) -> Result<String, NotTranscodable> {
+        if !self.done {
+            return Err(NotTranscodable::Cut);
+        }
+        if self.choices.is_empty() {
+            return Err(NotTranscodable::Unexpected);
+        }
+        if get(&self.top, "usage").is_none_or(Json::is_null) {
+            return Err(NotTranscodable::NoUsage);
+        }
+        let choices = std::mem::take(&mut self.choices).into_iter();
+        let choices = choices.map(|(index, choice)| finish_choice(self.shape, index, choice));
+        set(&mut self.top, "choices", Json::Array(choices.collect::<Result<_, _>>()?));
+        let mut out = String::new();
+        Json::Object(self.top).write(&mut out);
+        Ok(out)
+    }
+}
+
 impl Gathered {
-    fn add(&mut self, shape: &Shape, mut chunk: Object<'_>) -> Result<(), NotTranscodable> {
+    pub(super) const fn new(shape: &'static Shape) -> Self {
+        Self { shape, done: false, top: Object::new(), choices: BTreeMap::new() }
+    }
+
+    fn add_chunk(&mut self, mut chunk: Object<'_>) -> Result<(), NotTranscodable> {
         if get(&chunk, "error").is_some_and(|error| !error.is_null()) {
             return Err(NotTranscodable::Error);
         }
@@ -67,10 +85,11 @@ impl Gathered {
             && !object.is_unset()
         {
             // Some servers call their chunks by the name of the whole.
-            if ![Some(shape.chunk_object), Some(shape.plain_object)].contains(&object.as_text()) {
+            let Shape { plain_object, chunk_object, .. } = self.shape;
+            if ![Some(*chunk_object), Some(*plain_object)].contains(&object.as_text()) {
                 return Err(NotTranscodable::Unexpected);
             }
-            set(&mut self.top, "object", Json::Text(Cow::Borrowed(shape.plain_object)));
+            set(&mut self.top, "object", Json::Text(Cow::Borrowed(plain_object)));
         }
         merge(&mut self.top, chunk, chunk_rules)?;
         if get(&self.top, "choices").is_none() {
@@ -90,27 +109,9 @@ impl Gathered {
             if get(&choice, "error").is_some_and(|error| !error.is_null()) {
                 return Err(NotTranscodable::Error);
             }
-            merge(self.choices.entry(at).or_default(), choice, shape.choice)?;
+            merge(self.choices.entry(at).or_default(), choice, self.shape.choice)?;
         }
         Ok(())
-    }
-
-    fn finish(mut self, shape: &Shape) -> Result<String, NotTranscodable> {
-        if !self.done {
-            return Err(NotTranscodable::Cut);
-        }
-        if self.choices.is_empty() {
-            return Err(NotTranscodable::Unexpected);
-        }
-        if get(&self.top, "usage").is_none_or(Json::is_null) {
-            return Err(NotTranscodable::NoUsage);
-        }
-        let choices = std::mem::take(&mut self.choices).into_iter();
-        let choices = choices.map(|(index, choice)| finish_choice(shape, index, choice));
-        set(&mut self.top, "choices", Json::Array(choices.collect::<Result<_, _>>()?));
-        let mut out = String::new();
-        Json::Object(self.top).write(&mut out);
-        Ok(out)
     }
 }
 

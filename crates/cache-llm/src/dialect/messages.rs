@@ -5,27 +5,28 @@
 use std::borrow::Cow;
 
 use super::merge::{Rule, merge};
-use super::{NotTranscodable, Streaming, each_event};
+use super::{Added, Gather, NotTranscodable, Streaming};
 use crate::json::{Json, Object, Writer, get, pieces, position, set, take, unescape};
-
-pub(super) fn to_plain(stream: &[u8]) -> Result<String, NotTranscodable> {
-    let mut gathered = Gathered::default();
-    each_event(stream, |event| {
-        if event.name == b"error" {
-            return Err(NotTranscodable::Error);
-        }
-        let event = Json::parse_bytes(event.data)?;
-        gathered.add(event.into_object().ok_or(NotTranscodable::Unexpected)?)
-    })?;
-    gathered.finish()
-}
+use crate::pattern::Pattern;
 
 /// The events so far.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     message: Option<Object<'static>>,
     blocks: Vec<Block>,
     done: bool,
+    /// The last event, if it has added a fragment of text.
+    pattern: Pattern,
+    /// To what it has: the block, and of that.
+    added_to: (usize, Target),
+}
+
+/// What fragments of text are added to.
+#[derive(Clone, Copy, Default)]
+enum Target {
+    #[default]
+    Input,
+    Member(&'static str),
 }
 
 /// A content block.
@@ -36,13 +37,48 @@ struct Block {
     closed: bool,
 }
 
+impl Gather for Gathered {
+    fn add(&mut self, data: &[u8]) -> Result<Added, NotTranscodable> {
+        if let Some(fragment) = self.pattern.matched(data)
+            && let (index, target) = self.added_to
+            && let Some(block) = self.blocks.get_mut(index)
+            && let Some(text) = block.text(target)
+        {
+            text.push_str(fragment);
+            return Ok(Added::More);
+        }
+        self.pattern.forget();
+        let event = Json::parse_bytes(data)?.into_object().ok_or(NotTranscodable::Unexpected)?;
+        if let Some(fragment) = self.add_event(event)? {
+            self.pattern.learn(data, [fragment]);
+        }
+        Ok(Added::News)
+    }
+
+    fn finish(self) -> Result<String, NotTranscodable> {
+        if !self.done {
+            return Err(NotTranscodable::Cut);
+        }
+        let mut message = self.message.ok_or(NotTranscodable::Unexpected)?;
+        if !self.blocks.iter().all(|block| block.closed) {
+            return Err(NotTranscodable::Unexpected);
+        }
+        let blocks = self.blocks.into_iter().map(|block| Json::Object(block.members)).collect();
+        set(&mut message, "content", Json::Array(blocks));
+        let mut out = String::new();
+        Json::Object(message).write(&mut out);
+        Ok(out)
+    }
+}
+
 impl Gathered {
-    fn add(&mut self, mut event: Object<'_>) -> Result<(), NotTranscodable> {
+    /// Adds an event; the fragment of text that it has added, if that is all it does.
+    fn add_event<'e>(&mut self, mut event: Object<'e>) -> Result<Option<&'e str>, NotTranscodable> {
         use NotTranscodable::Unexpected;
         let kind = take(&mut event, "type").ok_or(Unexpected)?;
         let kind = kind.as_text().ok_or(Unexpected)?;
         match kind {
-            "ping" => return Ok(()),
+            "ping" => {}
             "error" => return Err(NotTranscodable::Error),
             _ if self.done => return Err(Unexpected),
             "message_start" if self.message.is_none() => {
@@ -56,7 +92,6 @@ impl Gathered {
                     return Err(Unexpected);
                 }
                 self.message = Json::Object(message).into_owned().into_object();
-                return Ok(());
             }
             _ if self.message.is_none() => return Err(Unexpected),
             "content_block_start" => {
@@ -70,21 +105,25 @@ impl Gathered {
             }
             "content_block_delta" => {
                 let delta = take(&mut event, "delta").and_then(Json::into_object);
-                self.open_block(&event)?.add(delta.ok_or(Unexpected)?)?;
+                let index = block_index(&event)?;
+                let block = self.open_block(index)?;
+                if let Some((target, fragment)) = block.add(delta.ok_or(Unexpected)?)? {
+                    self.added_to = (index, target);
+                    return Ok(Some(fragment));
+                }
             }
             "content_block_stop" => {
-                let block = self.open_block(&event)?;
-                block.close()?;
+                self.open_block(block_index(&event)?)?.close()?;
             }
             "message_delta" => self.end_message(event)?,
             "message_stop" => self.done = true,
             _ => return Err(NotTranscodable::UnknownEvent),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn open_block(&mut self, event: &Object<'_>) -> Result<&mut Block, NotTranscodable> {
-        let block = self.blocks.get_mut(block_index(event)?);
+    fn open_block(&mut self, index: usize) -> Result<&mut Block, NotTranscodable> {
+        let block = self.blocks.get_mut(index);
         block.filter(|block| !block.closed).ok_or(NotTranscodable::Unexpected)
     }
 
@@ -112,20 +151,13 @@ impl Gathered {
             _ => Rule::Last,
         })
     }
+}
 
-    fn finish(self) -> Result<String, NotTranscodable> {
-        if !self.done {
-            return Err(NotTranscodable::Cut);
-        }
-        let mut message = self.message.ok_or(NotTranscodable::Unexpected)?;
-        if !self.blocks.iter().all(|block| block.closed) {
-            return Err(NotTranscodable::Unexpected);
-        }
-        let blocks = self.blocks.into_iter().map(|block| Json::Object(block.members)).collect();
-        set(&mut message, "content", Json::Array(blocks));
-        let mut out = String::new();
-        Json::Object(message).write(&mut out);
-        Ok(out)
+/// The text of a string, as it stands in the document.
+fn borrowed<'a>(json: &Json<'a>) -> Option<&'a str> {
+    match json {
+        Json::Text(Cow::Borrowed(text)) => Some(text),
+        _ => None,
     }
 }
 
@@ -134,27 +166,52 @@ fn block_index(event: &Object<'_>) -> Result<usize, NotTranscodable> {
 }
 
 impl Block {
-    fn add(&mut self, mut delta: Object<'_>) -> Result<(), NotTranscodable> {
-        let kind = take(&mut delta, "type").ok_or(NotTranscodable::Unexpected)?;
-        let (name, rule): (&str, fn(&str) -> Rule) = match kind.as_text() {
-            Some("text_delta") => ("text", |_| Rule::Text),
-            Some("thinking_delta") => ("thinking", |_| Rule::Text),
-            Some("signature_delta") => ("signature", |_| Rule::Once),
+    /// Adds a delta; if it is a fragment of text, that, and to what it was added.
+    fn add<'d>(
+        &mut self,
+        mut delta: Object<'d>,
+    ) -> Result<Option<(Target, &'d str)>, NotTranscodable> {
+        use NotTranscodable::Unexpected;
+        let kind = take(&mut delta, "type").ok_or(Unexpected)?;
+        let name = match kind.as_text() {
+            Some("text_delta") => "text",
+            Some("thinking_delta") => "thinking",
+            Some("signature_delta") => {
+                only(&delta, &["signature"])?;
+                merge(&mut self.members, delta, |_| Rule::Once)?;
+                return Ok(None);
+            }
             Some("input_json_delta") => {
-                let part = take(&mut delta, "partial_json").ok_or(NotTranscodable::Unexpected)?;
-                self.input.push_str(part.as_text().ok_or(NotTranscodable::Unexpected)?);
-                return only(&delta, &[]);
+                let part = take(&mut delta, "partial_json").ok_or(Unexpected)?;
+                self.input.push_str(part.as_text().ok_or(Unexpected)?);
+                only(&delta, &[])?;
+                return Ok(borrowed(&part).map(|fragment| (Target::Input, fragment)));
             }
             Some("citations_delta") => {
-                let citation = take(&mut delta, "citation").ok_or(NotTranscodable::Unexpected)?;
+                let citation = take(&mut delta, "citation").ok_or(Unexpected)?;
                 let more = vec![(Cow::Borrowed("citations"), Json::Array(vec![citation]))];
                 merge(&mut self.members, more, |_| Rule::Append)?;
-                return only(&delta, &[]);
+                only(&delta, &[])?;
+                return Ok(None);
             }
             _ => return Err(NotTranscodable::UnknownEvent),
         };
         only(&delta, &[name])?;
-        merge(&mut self.members, delta, rule)
+        let fragment = get(&delta, name).and_then(borrowed);
+        merge(&mut self.members, delta, |_| Rule::Text)?;
+        Ok(fragment.map(|fragment| (Target::Member(name), fragment)))
+    }
+
+    /// The text so far, if it is one.
+    fn text(&mut self, target: Target) -> Option<&mut String> {
+        let name = match target {
+            Target::Input => return Some(&mut self.input),
+            Target::Member(name) => name,
+        };
+        match &mut self.members.iter_mut().find(|(known, _)| known == name)?.1 {
+            Json::Text(text) => Some(text.to_mut()),
+            _ => None,
+        }
     }
 
     fn close(&mut self) -> Result<(), NotTranscodable> {

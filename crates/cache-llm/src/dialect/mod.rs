@@ -65,13 +65,69 @@ pub(crate) struct Streaming {
 
 /// The plain answer that `stream` is a stream of.
 pub(crate) fn to_plain(kind: AnswerKind, stream: &[u8]) -> Result<String, NotTranscodable> {
+    gather(kind, &[stream], |_| {})
+}
+
+/// The same of a stream in pieces. `note` is called with the data of its events, save those that
+/// [add more of the same](Added::More).
+pub(crate) fn gather(
+    kind: AnswerKind,
+    pieces: &[impl AsRef<[u8]>],
+    note: impl FnMut(&[u8]),
+) -> Result<String, NotTranscodable> {
     match kind {
-        AnswerKind::Chat => choices::to_plain(&chat::SHAPE, stream),
-        AnswerKind::Completions => choices::to_plain(&completions::SHAPE, stream),
-        AnswerKind::Responses => responses::to_plain(stream),
-        AnswerKind::Messages => messages::to_plain(stream),
+        AnswerKind::Chat => gather_in(choices::Gathered::new(&chat::SHAPE), pieces, note),
+        AnswerKind::Completions => {
+            gather_in(choices::Gathered::new(&completions::SHAPE), pieces, note)
+        }
+        AnswerKind::Responses => gather_in(responses::Gathered::default(), pieces, note),
+        AnswerKind::Messages => gather_in(messages::Gathered::default(), pieces, note),
         AnswerKind::Embeddings => Err(NotTranscodable::Kind),
     }
+}
+
+/// The events of a stream so far, put together.
+trait Gather {
+    /// Adds the data of the next event.
+    fn add(&mut self, data: &[u8]) -> Result<Added, NotTranscodable>;
+
+    /// The plain answer.
+    fn finish(self) -> Result<String, NotTranscodable>;
+}
+
+/// What an event has added.
+enum Added {
+    /// What has to be looked at.
+    News,
+    /// Another piece of what the event before has added one to. But for that, both are the same.
+    More,
+}
+
+fn gather_in(
+    mut gathered: impl Gather,
+    pieces: &[impl AsRef<[u8]>],
+    mut note: impl FnMut(&[u8]),
+) -> Result<String, NotTranscodable> {
+    let mut add = |event: Event<'_>| {
+        if event.name == b"error" {
+            return Err(NotTranscodable::Error);
+        }
+        if let Added::News = gathered.add(event.data)? {
+            note(event.data);
+        }
+        Ok(())
+    };
+    let mut parser = SseParser::new(pieces.iter().map(|piece| piece.as_ref().len()).sum());
+    let mut result = Ok(());
+    for piece in pieces {
+        parser.push(piece.as_ref(), |event| {
+            if result.is_ok() {
+                result = event.map_err(|_| NotTranscodable::Unexpected).and_then(&mut add);
+            }
+        });
+    }
+    result?;
+    gathered.finish()
 }
 
 /// A stream of the plain answer `plain`.
@@ -129,19 +185,4 @@ pub(crate) const fn carries_all(kind: AnswerKind, options: StreamOptions) -> boo
         AnswerKind::Responses | AnswerKind::Messages => true,
         AnswerKind::Embeddings => false,
     }
-}
-
-/// Calls `add` for each event of a whole stream, up to the first failure.
-fn each_event(
-    stream: &[u8],
-    mut add: impl FnMut(Event<'_>) -> Result<(), NotTranscodable>,
-) -> Result<(), NotTranscodable> {
-    let mut parser = SseParser::new(stream.len());
-    let mut result = Ok(());
-    parser.push(stream, |event| {
-        if result.is_ok() {
-            result = event.map_err(|_| NotTranscodable::Unexpected).and_then(&mut add);
-        }
-    });
-    result
 }

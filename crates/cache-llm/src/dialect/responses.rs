@@ -3,44 +3,59 @@
 //! taken from there; a stream is built item by item from the answer.
 
 use super::messages::event;
-use super::{NotTranscodable, Streaming, each_event};
+use super::{Added, Gather, NotTranscodable, Streaming};
 use crate::json::{Json, Object, Writer, get, pieces, set, take};
+use crate::pattern::Pattern;
 
-pub(super) fn to_plain(stream: &[u8]) -> Result<String, NotTranscodable> {
-    use NotTranscodable::Unexpected;
-    let mut response = None;
-    let mut items = 0_usize;
-    each_event(stream, |event| {
-        if event.name == b"error" {
-            return Err(NotTranscodable::Error);
+/// The events so far.
+#[derive(Default)]
+pub(super) struct Gathered {
+    /// The answer, from the terminal event.
+    response: Option<String>,
+    /// Items that were finished.
+    items: usize,
+    /// The last event, if it only told something that the terminal event tells again.
+    pattern: Pattern,
+}
+
+impl Gather for Gathered {
+    fn add(&mut self, data: &[u8]) -> Result<Added, NotTranscodable> {
+        use NotTranscodable::Unexpected;
+        if self.pattern.matched(data).is_some() {
+            return Ok(Added::More);
         }
-        if event.data == b"[DONE]" && response.is_some() {
-            return Ok(()); // some servers add it
+        self.pattern.forget();
+        if data == b"[DONE]" && self.response.is_some() {
+            return Ok(Added::News); // some servers add it
         }
-        let mut event = Json::parse_bytes(event.data)?.into_object().ok_or(Unexpected)?;
+        let mut event = Json::parse_bytes(data)?.into_object().ok_or(Unexpected)?;
         match get(&event, "type").and_then(Json::as_text).ok_or(Unexpected)? {
-            "error" | "response.failed" => Err(NotTranscodable::Error),
-            _ if response.is_some() => Err(Unexpected),
-            "response.output_item.done" => {
-                items += 1;
-                Ok(())
-            }
+            "error" | "response.failed" => return Err(NotTranscodable::Error),
+            _ if self.response.is_some() => return Err(Unexpected),
+            "response.output_item.done" => self.items += 1,
             "response.completed" | "response.incomplete" => {
                 let whole = take(&mut event, "response").ok_or(Unexpected)?;
                 // Some servers leave the output out here, and it cannot be had without a guess.
                 let output = whole.get("output").and_then(Json::as_array).ok_or(Unexpected)?;
-                if output.len() < items {
+                if output.len() < self.items {
                     return Err(NotTranscodable::Ambiguous);
                 }
                 let mut text = String::new();
                 whole.write(&mut text);
-                response = Some(text);
-                Ok(())
+                self.response = Some(text);
             }
-            _ => Ok(()), // told again by the terminal event
+            _ => {
+                let differs = ["delta", "sequence_number", "obfuscation"];
+                let differs = differs.into_iter().filter_map(|name| get(&event, name)?.as_scalar());
+                self.pattern.learn(data, differs);
+            }
         }
-    })?;
-    response.ok_or(NotTranscodable::Cut)
+        Ok(Added::News)
+    }
+
+    fn finish(self) -> Result<String, NotTranscodable> {
+        self.response.ok_or(NotTranscodable::Cut)
+    }
 }
 
 pub(super) fn to_stream(

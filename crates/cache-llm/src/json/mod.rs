@@ -10,7 +10,7 @@ mod write;
 
 use std::borrow::Cow;
 
-pub(crate) use parse::names_differ;
+pub(crate) use parse::{names_differ, scalar_at};
 pub(crate) use text::{pieces, unescape, unit};
 pub(crate) use write::{Writer, array_of_one, escape};
 
@@ -67,6 +67,14 @@ impl<'a> Json<'a> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// What stands between the quotes of a string; else null, a boolean or a number.
+    pub(crate) fn as_scalar(&self) -> Option<&str> {
+        match self {
+            Self::Bare(text) | Self::Text(text) => Some(text),
+            Self::Array(_) | Self::Object(_) => None,
         }
     }
 

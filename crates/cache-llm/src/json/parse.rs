@@ -15,6 +15,17 @@ pub(super) fn parse(text: &str, depth: usize) -> Result<Json<'_>, NotJson> {
     if parser.at == text.len() { Ok(value) } else { Err(NotJson) }
 }
 
+/// The string, with its quotes, or the number that begins at `at`.
+pub(crate) fn scalar_at(text: &str, at: usize) -> Option<&str> {
+    let mut parser = Parser { text, at };
+    match parser.peek()? {
+        b'"' => drop(parser.string().ok()?),
+        b'-' | b'0'..=b'9' => drop(parser.number().ok()?),
+        _ => return None,
+    }
+    Some(&text[at..parser.at])
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,

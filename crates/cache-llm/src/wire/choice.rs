@@ -78,6 +78,12 @@ impl Choices {
         }
     }
 
+    /// Adds a fragment to the arguments of a call, the `call.1`th of choice `call.0`.
+    pub(crate) fn add_arguments(&mut self, call: (u64, u64), fragment: &str) {
+        let choice = self.by_index.entry(call.0).or_default();
+        choice.calls.entry(call.1).or_default().text.push_str(fragment);
+    }
+
     /// Whether all of this may be stored.
     ///
     /// # Errors

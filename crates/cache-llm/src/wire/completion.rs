@@ -24,24 +24,43 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// If this is a chunk that adds text, and would add nothing but text if it came twice in a row: all text in
-    /// it that may be another one each time, between its quotes. None of it is empty that counts.
-    pub(crate) fn texts(&self) -> Option<impl Iterator<Item = &'a str>> {
-        let choices = self.choices.as_deref()?;
-        let adds_text = |choice: &Choice<'_>| {
-            let delta = choice.delta.as_ref();
-            let calls = delta
-                .is_some_and(|delta| delta.tool_calls.is_some() || delta.function_call.is_some());
-            let content = delta.map_or(Said::default(), |delta| delta.content);
-            !calls && (content.is_something() || choice.text.is_something())
-        };
-        let all = choices.iter().flat_map(|choice| {
-            let content = choice.delta.as_ref().map_or(Said::default(), |delta| delta.content);
-            [content, choice.text]
-        });
-        let all: Vec<_> = all.chain([self.obfuscation]).filter_map(Said::as_text).collect();
-        (!choices.is_empty() && choices.iter().all(adds_text)).then(|| all.into_iter())
+    /// What of this chunk may be another text each time, if nothing depends on it whether the chunk comes
+    /// once or more often in a row, but for the fragment of a call's arguments.
+    pub(crate) fn gaps(&self) -> Option<Gaps<'a>> {
+        let mut gaps = Gaps { fragment: None, texts: Vec::new() };
+        // What counts is whether these say something: they may say something else if they do.
+        let something = |said: Said<'a>| said.as_text().filter(|_| said.is_something());
+        for (position, choice) in (0..).zip(self.choices.iter().flatten()) {
+            gaps.texts.extend(something(choice.text));
+            let Some(delta) = &choice.delta else { continue };
+            if delta.function_call.is_some() {
+                return None;
+            }
+            gaps.texts.extend(something(delta.content));
+            let thoughts = [delta.reasoning_content, delta.reasoning, delta.thinking];
+            let details = delta.reasoning_details.0.iter().map(|detail| detail.text);
+            gaps.texts.extend(thoughts.into_iter().chain(details).filter_map(Said::as_text));
+            for (at, call) in (0..).zip(delta.tool_calls.iter().flatten()) {
+                let function = call.function.as_ref();
+                if let Some(Arguments::Text(text)) =
+                    function.and_then(|call| call.arguments.as_ref())
+                    && let place = (choice.index.unwrap_or(position), call.index.unwrap_or(at))
+                    && gaps.fragment.replace((place, *text)).is_some()
+                {
+                    return None; // fragments of two calls
+                }
+            }
+        }
+        gaps.texts.extend(self.obfuscation.as_text());
+        Some(gaps)
     }
+}
+
+/// What may be another text in the next chunk, as it stands between its quotes.
+pub(crate) struct Gaps<'a> {
+    /// A part of the arguments of a call: of which choice, of which of its calls.
+    pub(crate) fragment: Option<((u64, u64), &'a str)>,
+    pub(crate) texts: Vec<&'a str>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,10 +89,26 @@ pub(crate) struct Message<'a> {
     pub(crate) audio: Said<'a>,
     #[serde(borrow, default)]
     pub(crate) images: Said<'a>,
+    // What it thought, by any of the names for it. Nothing depends on that.
+    #[serde(borrow, default)]
+    reasoning_content: Said<'a>,
+    #[serde(borrow, default)]
+    reasoning: Said<'a>,
+    #[serde(borrow, default)]
+    thinking: Said<'a>,
+    #[serde(borrow, default)]
+    reasoning_details: Lenient<Vec<Detail<'a>>>,
     #[serde(borrow)]
     pub(crate) tool_calls: Option<Vec<ToolCall<'a>>>,
     /// The older spelling of one tool call.
     pub(crate) function_call: Option<Function<'a>>,
+}
+
+/// A part of a thought.
+#[derive(Debug, Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow, default)]
+    text: Said<'a>,
 }
 
 #[derive(Debug, Deserialize)]

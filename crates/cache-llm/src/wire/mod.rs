@@ -10,7 +10,7 @@ mod response;
 mod value;
 
 pub(crate) use choice::Choices;
-pub(crate) use completion::Frame;
+pub(crate) use completion::{Frame, Gaps};
 pub(crate) use embeddings::embeddings;
 pub(crate) use message::message;
 pub(crate) use response::response;

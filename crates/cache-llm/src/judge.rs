@@ -1,20 +1,18 @@
 //! Whether an answer is kept, and what a hit will tell of it: read from the answer once.
 
-mod pattern;
-
 use std::iter;
 
 use bytes::Bytes;
 
-use self::pattern::Pattern;
 use crate::dialect;
 use crate::models::is_same;
 use crate::not_stored::NotStored;
+use crate::pattern::Pattern;
 use crate::price::{Dollars, PriceTable};
 use crate::response::{AnswerKind, Asked, ResponsePolicy, Transport};
 use crate::sse::{Event, EventTooLarge, SseParser};
 use crate::usage::{Summary, Tally};
-use crate::wire::{self, Choices, Frame};
+use crate::wire::{self, Choices, Frame, Gaps};
 
 impl ResponsePolicy {
     /// What can be said before the body is there.
@@ -148,10 +146,10 @@ impl ResponsePolicy {
             }
             // These are judged by the plain answer that they are a stream of.
             AnswerKind::Responses | AnswerKind::Messages => {
-                let whole: Vec<u8> = pieces.iter().flat_map(AsRef::as_ref).copied().collect();
-                let plain = dialect::to_plain(asked.kind, &whole)?;
+                let mut tally = Tally::default();
+                let plain = dialect::gather(asked.kind, pieces, |event| tally.add_event(event))?;
                 self.read_plain(asked, plain.as_bytes())?;
-                Ok(Summary::of(asked.kind, Transport::Stream, &[whole]))
+                Ok(tally.summary(asked.kind))
             }
             AnswerKind::Embeddings => Err(NotStored::Transport),
         }
@@ -164,6 +162,8 @@ struct Chunks {
     choices: Choices,
     tally: Tally,
     pattern: Pattern,
+    /// The call that the last chunk has added a fragment to.
+    call: Option<(u64, u64)>,
     done: bool,
     flaw: Option<NotStored>,
 }
@@ -187,13 +187,20 @@ impl Chunks {
             self.done = true;
             return Ok(());
         }
-        if self.pattern.matches(event.data) {
-            return Ok(()); // more text, and there was some before
+        if let Some(text) = self.pattern.matched(event.data) {
+            if let Some(call) = self.call {
+                self.choices.add_arguments(call, text);
+            }
+            return Ok(());
         }
         let frame = wire::parse::<Frame<'_>>(event.data)?;
         self.tally.add_frame(&frame);
-        match frame.texts() {
-            Some(texts) => self.pattern.learn(event.data, texts),
+        match frame.gaps() {
+            Some(Gaps { fragment, texts }) => {
+                let (call, fragment) = fragment.unzip();
+                self.call = call;
+                self.pattern.learn(event.data, fragment.into_iter().chain(texts));
+            }
             None => self.pattern.forget(), // behind this one, an earlier one may change something
         }
         self.choices.add_chunk(frame);
@@ -234,7 +241,28 @@ mod tests {
             let call = serde_json::json!([{"function": {"arguments": arguments}}]);
             format!(r#"{{"index":0,"delta":{{"content":"a","tool_calls":{call}}}}}"#)
         };
+        let fragment = |(choice, call, arguments): (u64, u64, &str)| {
+            let call = serde_json::json!([{"index": call, "function": {"arguments": arguments}}]);
+            format!(r#"{{"index":{choice},"delta":{{"tool_calls":{call}}}}}"#)
+        };
+        let two_calls = |(arguments, more): (&str, &str)| {
+            let call = |arguments| serde_json::json!({"function": {"arguments": arguments}});
+            let calls = serde_json::json!([call(arguments), call(more)]);
+            format!(r#"{{"index":0,"delta":{{"tool_calls":{calls}}}}}"#)
+        };
+        let thought = |(name, text): (&str, String)| {
+            let thought = match name {
+                "reasoning_details" => serde_json::json!([{ "text": text }]),
+                _ => serde_json::json!(text),
+            };
+            format!(r#"{{"index":0,"delta":{{"content":"","{name}":{thought}}}}}"#)
+        };
+        let braces = || prop::sample::select(vec!["{", "}", "{}", "", "\""]);
+        let thoughts = vec!["reasoning_content", "reasoning", "reasoning_details", "refusal"];
         let choice = prop_oneof![
+            4 => (0..2_u64, 0..2_u64, braces()).prop_map(fragment),
+            1 => (braces(), braces()).prop_map(two_calls),
+            2 => (prop::sample::select(thoughts), "[a-c]?").prop_map(thought),
             8 => "[a-c]?".prop_map(move |content| text(0, &content)),
             2 => "[a-c\\\"{}\né ]{0,3}".prop_map(move |content| text(0, &content)),
             1 => "[a-c]?".prop_map(move |content| text(1, &content)),
@@ -274,20 +302,128 @@ mod tests {
 
         /// Chunks told by a pattern amount to what they do when each is parsed.
         #[test]
-        fn a_pattern_changes_no_verdict(chunks in prop::collection::vec(chunk(), 0..6)) {
+        fn a_pattern_changes_no_verdict(chunks in prop::collection::vec((chunk(), 1..3_usize), 0..5)) {
             let asked = asked(AnswerKind::Chat, Transport::Stream, None);
             let (mut with, mut without) = (Chunks::default(), Chunks::default());
             let stop = r#"{"choices":[{"index":0,"finish_reason":"stop"}]}"#;
-            for data in chunks.iter().map(String::as_str).chain([stop, "[DONE]"]) {
+            let chunks = chunks.iter().flat_map(|(chunk, times)| std::iter::repeat_n(&**chunk, *times));
+            for data in chunks.chain([stop, "[DONE]"]) {
                 let event = Event { name: b"", data: data.as_bytes() };
                 with.add(Ok(event));
                 without.pattern = Pattern::default();
                 without.add(Ok(event));
             }
+            let amounts = |chunks: &Chunks| format!("{:?} {:?}", chunks.choices, chunks.tally);
+            prop_assert_eq!(amounts(&with), amounts(&without));
             let policy = ResponsePolicy::default();
             let [with, without] = [with, without].map(|chunks| chunks.verdict(&policy, &asked));
             prop_assert_eq!(format!("{with:?}"), format!("{without:?}"));
         }
+    }
+
+    /// Events of one dialect, and one that says nothing.
+    #[derive(Clone, Copy, Debug)]
+    struct Events {
+        kind: AnswerKind,
+        begin: &'static str,
+        middle: &'static [&'static str],
+        end: &'static str,
+        nothing: &'static str,
+    }
+
+    const MESSAGES: Events = Events {
+        kind: AnswerKind::Messages,
+        begin: r#"{"type":"message_start","message":{"type":"message","model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":3,"output_tokens":1}}}
+{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+        middle: &[
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"T"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"T"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"text":"T","type":"text_delta"}}"#,
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"T"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"T"}}"#,
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"T"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"T"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"T"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":"T"}}"#,
+            r#"{"type":"content_block_delta","index":0,"usage":{"output_tokens":5},"delta":{"type":"text_delta","text":"T"}}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","input":{}}}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":null}}"#,
+            r#"{"type":"content_block_stop","index":1}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"T"},"usage":{"output_tokens":7}}"#,
+        ],
+        end: r#"{"type":"content_block_stop","index":0}
+{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":4}}
+{"type":"message_stop"}"#,
+        nothing: r#"{"type":"ping"}"#,
+    };
+
+    const RESPONSES: Events = Events {
+        kind: AnswerKind::Responses,
+        begin: r#"{"type":"response.created","sequence_number":0,"response":{"model":"m"}}"#,
+        middle: &[
+            r#"{"type":"response.output_text.delta","sequence_number":N,"delta":"T"}"#,
+            r#"{"type":"response.output_text.delta","sequence_number":N,"delta":"T"}"#,
+            r#"{"type":"response.output_text.delta","sequence_number":N,"delta":"T","obfuscation":"T"}"#,
+            r#"{"type":"response.output_text.delta","sequence_number":N,"delta":N}"#,
+            r#"{"type":"response.output_text.delta","delta":"T","response":{"model":"T"}}"#,
+            r#"{"type":"response.function_call_arguments.delta","delta":"T","usage":{"input_tokens":N}}"#,
+            r#"{"type":"response.output_item.done","sequence_number":N}"#,
+            r#"{"type":"response.in_progress","sequence_number":N,"response":{"model":"other"}}"#,
+            r#"{"type":"response.failed","sequence_number":N}"#,
+        ],
+        end: r#"{"type":"response.completed","response":{"model":"m","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"x"}]}],"usage":{"input_tokens":3,"output_tokens":4}}}"#,
+        nothing: r#"{"type":"response.nothing"}"#,
+    };
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        /// Events told by the one before amount to what they do when each is parsed: as they are where
+        /// one between them says nothing.
+        #[test]
+        fn events_told_by_a_pattern_are_as_good(
+            events in prop::sample::select(&[MESSAGES, RESPONSES][..]),
+            picks in prop::collection::vec((0_usize..14, 1_usize..4, "[a-c]?|[{}:1]|é|\\\\n|\\\\x|\u{1}"), 0..6),
+        ) {
+            let middle = picks.iter().flat_map(|(pick, times, text)| {
+                let event = events.middle[pick % events.middle.len()];
+                (0..*times).map(move |n| event.replace('T', text).replace('N', &(n * 10).to_string()))
+            });
+            let all = events.begin.lines().map(str::to_owned).chain(middle);
+            let all: Vec<_> = all.chain(events.end.lines().map(str::to_owned)).collect();
+            let stream = |before: &str| -> Vec<Bytes> {
+                all.iter().map(|data| format!("{before}data: {data}\n\n").into()).collect()
+            };
+            let asked = asked(events.kind, Transport::Stream, None);
+            let policy = ResponsePolicy::default();
+            let told = stream("");
+            let parsed = stream(&format!("data: {}\n\n", events.nothing));
+            prop_assert_eq!(
+                format!("{:?}", policy.read(&asked, &told)),
+                format!("{:?}", policy.read(&asked, &parsed))
+            );
+            let plain = |pieces: &[Bytes]| dialect::gather(events.kind, pieces, |_| {});
+            prop_assert_eq!(plain(&told), plain(&parsed));
+        }
+    }
+
+    /// An event that comes again when its time is over is not taken for more of the same.
+    #[test]
+    fn what_comes_too_late_is_not_told_by_a_pattern() {
+        let judged = |events: Events, late: &str| {
+            let all = [events.begin, late, events.end, late].map(str::lines);
+            let all = all.into_iter().flatten().map(|data| data.replace('N', "1"));
+            let stream: Vec<_> = all.map(|data| format!("data: {data}\n\n")).collect();
+            let asked = asked(events.kind, Transport::Stream, None);
+            ResponsePolicy::default().judge(&asked, stream.concat().as_bytes())
+        };
+        for events in [MESSAGES, RESPONSES] {
+            assert_eq!(judged(events, events.middle[0]), Err(NotStored::Unexpected));
+        }
+        let (text, stop) = (MESSAGES.middle[0], MESSAGES.end.lines().next().unwrap());
+        let twice = format!("{text}\n{stop}\n{text}");
+        let begun = Events { end: "", ..MESSAGES };
+        assert_eq!(judged(begun, &twice), Err(NotStored::Unexpected));
     }
 
     /// A chunk that comes again is told by its pattern only while nothing came between: else what it
