@@ -375,6 +375,32 @@ mod tests {
         nothing: r#"{"type":"response.nothing"}"#,
     };
 
+    const CHAT: Events = Events {
+        kind: AnswerKind::Chat,
+        begin: r#"{"object":"chat.completion.chunk","model":"m","usage":{},"choices":[{"index":0,"delta":{"role":"assistant","content":"T"}}]}"#,
+        middle: &[
+            r#"{"model":"m","choices":[{"index":0,"delta":{"content":"T"},"finish_reason":null}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":"T"}}],"obfuscation":"T"}"#,
+            r#"{"choices":[{"delta":{"content":"","reasoning_content":"T"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"T","refusal":"T"}}]}"#,
+            r#"{"choices":[{"delta":{"role":"T","content":"T"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"T","other":"x"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"T"}}],"usage":{"prompt_tokens":5}}"#,
+            r#"{"choices":[{"delta":{"content":"T"}},{"index":1,"delta":{"content":"T"}}],"usage":{"prompt_tokens":6}}"#,
+            r#"{"choices":[{"delta":{"content":"T"},"logprobs":{"content":[N]}}]}"#,
+            r#"{"choices":[{"index":1,"delta":{"content":"T"}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":"T"}},{"index":1,"delta":{"content":"T"}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"T"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"arguments":"T"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"T"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"reasoning_details":[{"index":0,"text":"T"},{"index":1,"other":"x"}]}}]}"#,
+            r#"{"choices":[{"delta":{"function_call":{"name":"T","arguments":"T"}}}]}"#,
+        ],
+        end: r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+[DONE]"#,
+        nothing: r#"{"choices":[]}"#,
+    };
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
@@ -382,17 +408,22 @@ mod tests {
         /// one between them says nothing.
         #[test]
         fn events_told_by_a_pattern_are_as_good(
-            events in prop::sample::select(&[MESSAGES, RESPONSES][..]),
-            picks in prop::collection::vec((0_usize..14, 1_usize..4, "[a-c]?|[{}:1]|é|\\\\n|\\\\x|\u{1}"), 0..6),
+            events in prop::sample::select(&[CHAT, MESSAGES, RESPONSES][..]),
+            picks in prop::collection::vec((0_usize..16, 1_usize..4, "[a-c]?|[{}:1]|é|\\\\n|\\\\x|\u{1}"), 0..6),
         ) {
             let middle = picks.iter().flat_map(|(pick, times, text)| {
                 let event = events.middle[pick % events.middle.len()];
-                (0..*times).map(move |n| event.replace('T', text).replace('N', &(n * 10).to_string()))
+                (0..*times).map(move |n| {
+                    let text = text.repeat(1 + n / 2); // said again, then said otherwise
+                    event.replace('T', &text).replace('N', &(n * 10).to_string())
+                })
             });
             let all = events.begin.lines().map(str::to_owned).chain(middle);
             let all: Vec<_> = all.chain(events.end.lines().map(str::to_owned)).collect();
             let stream = |before: &str| -> Vec<Bytes> {
-                all.iter().map(|data| format!("{before}data: {data}\n\n").into()).collect()
+                let before = [""].into_iter().chain(std::iter::repeat(before));
+                let event = |(before, data)| format!("{before}data: {data}\n\n").into();
+                before.zip(&all).map(event).collect()
             };
             let asked = asked(events.kind, Transport::Stream, None);
             let policy = ResponsePolicy::default();
@@ -424,6 +455,15 @@ mod tests {
         let twice = format!("{text}\n{stop}\n{text}");
         let begun = Events { end: "", ..MESSAGES };
         assert_eq!(judged(begun, &twice), Err(NotStored::Unexpected));
+        // What counts of a chunk is what comes last, though it came before.
+        let chunk = |choices: &str, total: u64| {
+            format!(r#"{{"choices":[{choices}],"usage":{{"total_tokens":{total}}}}}"#)
+        };
+        let text = chunk(r#"{"delta":{"content":"T"}}"#, 5);
+        let chunks = [CHAT.begin, &text, &chunk("", 6), &text, "[DONE]"];
+        let pieces = chunks.map(|data| format!("data: {data}\n\n"));
+        let plain = dialect::gather(AnswerKind::Chat, &pieces, |_| {}).unwrap();
+        assert!(plain.contains(r#""usage":{"total_tokens":5}"#), "{plain}");
     }
 
     /// A chunk that comes again is told by its pattern only while nothing came between: else what it

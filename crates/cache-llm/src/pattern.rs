@@ -18,6 +18,11 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
+    /// None.
+    pub(crate) const fn new() -> Self {
+        Self { event: String::new(), gaps: Vec::new(), asked_for: 0 }
+    }
+
     /// Takes another event as the pattern. `gaps` are parts of it: numbers, and what stands between the
     /// quotes of strings. The first of them is what [`matched`](Self::matched) gives.
     pub(crate) fn learn<'a>(&mut self, event: &[u8], gaps: impl IntoIterator<Item = &'a str>) {

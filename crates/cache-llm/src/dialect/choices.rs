@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::merge::{Rule, check_indexes, index, merge};
+use super::merge::{Path, Rule, check_indexes, fragment, index, merge, text_at};
 use super::{Added, Gather, NotTranscodable, Streaming};
 use crate::json::{Json, Object, Writer, array_of_one, get, pieces, set, take};
+use crate::pattern::Pattern;
 use crate::replay::rewrite;
 
 /// What tells the two dialects apart.
@@ -36,6 +37,10 @@ pub(super) struct Gathered {
     done: bool,
     top: Object<'static>,
     choices: BTreeMap<usize, Object<'static>>,
+    /// The last chunk, if it has added a fragment of text.
+    pattern: Pattern,
+    /// To what it has: the choice, and where in it.
+    added_to: (usize, Path),
 }
 
 impl Gather for Gathered {
@@ -43,11 +48,22 @@ impl Gather for Gathered {
         if self.done {
             return Err(NotTranscodable::Unexpected);
         }
+        if let Some(fragment) = self.pattern.matched(data)
+            && let (choice, path) = &self.added_to
+            && let Some(text) = self.choices.get_mut(choice).and_then(|whole| text_at(whole, path))
+        {
+            text.push_str(fragment);
+            return Ok(Added::More);
+        }
+        self.pattern.forget();
         if data == b"[DONE]" {
             self.done = true;
-        } else {
-            let chunk = Json::parse_bytes(data)?;
-            self.add_chunk(chunk.into_object().ok_or(NotTranscodable::Unexpected)?)?;
+            return Ok(Added::News);
+        }
+        let chunk = Json::parse_bytes(data)?.into_object().ok_or(NotTranscodable::Unexpected)?;
+        let noise = get(&chunk, "obfuscation").and_then(Json::as_source);
+        if let Some(fragment) = self.add_chunk(chunk)? {
+            self.pattern.learn(data, [fragment].into_iter().chain(noise));
         }
         Ok(Added::News)
     }
@@ -73,10 +89,18 @@ impl Gather for Gathered {
 
 impl Gathered {
     pub(super) const fn new(shape: &'static Shape) -> Self {
-        Self { shape, done: false, top: Object::new(), choices: BTreeMap::new() }
+        Self {
+            shape,
+            done: false,
+            top: Object::new(),
+            choices: BTreeMap::new(),
+            pattern: Pattern::new(),
+            added_to: (0, Path::new()),
+        }
     }
 
-    fn add_chunk(&mut self, mut chunk: Object<'_>) -> Result<(), NotTranscodable> {
+    /// Adds a chunk; the fragment of text that it has added, if that is all it does.
+    fn add_chunk<'c>(&mut self, mut chunk: Object<'c>) -> Result<Option<&'c str>, NotTranscodable> {
         if get(&chunk, "error").is_some_and(|error| !error.is_null()) {
             return Err(NotTranscodable::Error);
         }
@@ -100,6 +124,8 @@ impl Gathered {
             none if none.is_null() => Vec::new(),
             _ => return Err(NotTranscodable::Unexpected),
         };
+        let is_only = choices.len() == 1;
+        let mut added = None;
         for (at, choice) in choices.into_iter().enumerate() {
             let at = match choice.get_some("index") {
                 Some(index) => index.as_index().ok_or(NotTranscodable::Unexpected)?,
@@ -109,9 +135,13 @@ impl Gathered {
             if get(&choice, "error").is_some_and(|error| !error.is_null()) {
                 return Err(NotTranscodable::Error);
             }
+            if is_only && let Some((path, text)) = fragment(&choice, self.shape.choice) {
+                self.added_to = (at, path);
+                added = Some(text);
+            }
             merge(self.choices.entry(at).or_default(), choice, self.shape.choice)?;
         }
-        Ok(())
+        Ok(added)
     }
 }
 

@@ -65,6 +65,81 @@ pub(super) fn merge(
     Ok(())
 }
 
+/// Where a text is within an object.
+pub(super) type Path = Vec<Step>;
+
+#[derive(Clone)]
+pub(super) enum Step {
+    /// Into the member of that name.
+    Member(Box<str>),
+    /// Into the item of that `index`.
+    Item(usize),
+}
+
+/// If `part`, joined once more, would change nothing but append one text again: that text, and where it
+/// is appended.
+pub(super) fn fragment<'a>(
+    part: &[(Cow<'a, str>, Json<'a>)],
+    rules: fn(&str) -> Rule,
+) -> Option<(Path, &'a str)> {
+    let (mut path, mut found) = (Path::new(), None);
+    let only = find_fragment(part, rules, &mut path, &mut found);
+    found.filter(|_| only)
+}
+
+/// False if there is anything else that is not the same when it is joined once more.
+fn find_fragment<'a>(
+    part: &[(Cow<'a, str>, Json<'a>)],
+    rules: fn(&str) -> Rule,
+    path: &mut Path,
+    found: &mut Option<(Path, &'a str)>,
+) -> bool {
+    part.iter().all(|(name, value)| {
+        path.push(Step::Member((**name).into()));
+        let same = match (rules(name), value) {
+            (Rule::Drop | Rule::Once | Rule::First | Rule::Last, _) | (_, Json::Bare(_)) => true,
+            (_, value) if value.is_unset() => true,
+            (Rule::Text, Json::Text(Cow::Borrowed(text))) => {
+                found.replace((path.clone(), *text)).is_none()
+            }
+            (Rule::Within(rules), Json::Object(part)) => find_fragment(part, rules, path, found),
+            (Rule::ByIndex(rules), Json::Array(items)) => items.iter().all(|item| {
+                let (Some(index), Some(part)) = (index(item), item.as_object()) else {
+                    return false;
+                };
+                path.push(Step::Item(index));
+                let same = find_fragment(part, rules, path, found);
+                path.pop();
+                same
+            }),
+            _ => false,
+        };
+        path.pop();
+        same
+    })
+}
+
+/// The text at the end of `path`, if there is one.
+pub(super) fn text_at<'w>(whole: &'w mut Object<'static>, path: &[Step]) -> Option<&'w mut String> {
+    let (Step::Member(first), rest) = path.split_first()? else { return None };
+    let mut at = &mut whole.iter_mut().find(|(name, _)| **name == **first)?.1;
+    for step in rest {
+        at = match (step, at) {
+            (Step::Member(name), Json::Object(members)) => {
+                &mut members.iter_mut().find(|(known, _)| **known == **name)?.1
+            }
+            (Step::Item(number), Json::Array(items)) => {
+                items.iter_mut().find(|item| index(item) == Some(*number))?
+            }
+            _ => return None,
+        };
+    }
+    match at {
+        Json::Text(text) => Some(text.to_mut()),
+        _ => None,
+    }
+}
+
 /// The first part of a member.
 fn first(part: Json<'_>, rule: Rule) -> Result<Json<'static>, NotTranscodable> {
     match rule {

@@ -153,14 +153,6 @@ impl Gathered {
     }
 }
 
-/// The text of a string, as it stands in the document.
-fn borrowed<'a>(json: &Json<'a>) -> Option<&'a str> {
-    match json {
-        Json::Text(Cow::Borrowed(text)) => Some(text),
-        _ => None,
-    }
-}
-
 fn block_index(event: &Object<'_>) -> Result<usize, NotTranscodable> {
     get(event, "index").and_then(Json::as_index).ok_or(NotTranscodable::Unexpected)
 }
@@ -185,7 +177,7 @@ impl Block {
                 let part = take(&mut delta, "partial_json").ok_or(Unexpected)?;
                 self.input.push_str(part.as_text().ok_or(Unexpected)?);
                 only(&delta, &[])?;
-                return Ok(borrowed(&part).map(|fragment| (Target::Input, fragment)));
+                return Ok(part.as_source().map(|fragment| (Target::Input, fragment)));
             }
             Some("citations_delta") => {
                 let citation = take(&mut delta, "citation").ok_or(Unexpected)?;
@@ -197,7 +189,7 @@ impl Block {
             _ => return Err(NotTranscodable::UnknownEvent),
         };
         only(&delta, &[name])?;
-        let fragment = get(&delta, name).and_then(borrowed);
+        let fragment = get(&delta, name).and_then(Json::as_source);
         merge(&mut self.members, delta, |_| Rule::Text)?;
         Ok(fragment.map(|fragment| (Target::Member(name), fragment)))
     }

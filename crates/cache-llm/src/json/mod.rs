@@ -70,6 +70,14 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// What stands between the quotes of a string, as a part of the document that it was read from.
+    pub(crate) fn as_source(&self) -> Option<&'a str> {
+        match self {
+            Self::Text(Cow::Borrowed(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     /// What stands between the quotes of a string; else null, a boolean or a number.
     pub(crate) fn as_scalar(&self) -> Option<&str> {
         match self {
