@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use cache_key::EndpointKind;
 use cache_llm::{CacheMode, HitOptions, Reply};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -13,7 +14,8 @@ use tokio::sync::{Barrier, mpsc};
 
 use super::Scale;
 use super::contenders::{Cache, Known, policies, provided};
-use super::recording::{events, plan};
+use super::recording::plan;
+use super::streams::chat;
 
 /// Of all streams and followers, in milliseconds after the leader.
 #[derive(Serialize)]
@@ -27,7 +29,7 @@ pub(super) struct Waits {
 pub(super) fn crowd(scale: &Scale) -> Result<Waits, Box<dyn Error>> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let cache = policies(1_000, HitOptions::default(), Known::AsItComes)?;
-    let events = events(4);
+    let events = chat(5);
     let mut waits = Vec::new();
     for number in 0..=scale.streams {
         let followers = one(&cache, &events, number, scale.followers);
@@ -56,7 +58,10 @@ fn one(
             Some((Ok(event), fed))
         });
         let mut fed = Some(fed.boxed());
-        let (joined, plan) = (Arc::new(Barrier::new(followers + 2)), plan(&cache, number));
+        let (joined, plan) = (
+            Arc::new(Barrier::new(followers + 2)),
+            plan(&cache, EndpointKind::ChatCompletions, number),
+        );
         let mut readers = Vec::new();
         for _ in 0..=followers {
             let fed = fed.take(); // of the first, who leads

@@ -8,6 +8,7 @@ mod page;
 mod parts;
 mod questions;
 mod recording;
+mod streams;
 
 use std::io;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The report: tables, aims and a plot.
 
 use super::Report;
+use super::recording::Cost;
 use crate::plot::{Bar, Group, bars, colour};
 use crate::report::{listed, row, table};
 
@@ -32,17 +33,25 @@ fn parts(report: &Report) -> String {
 
 fn recording(report: &Report) -> String {
     let recorded = &report.recorded;
+    let mut costs = vec![row([
+        "processor's time of an event, µs",
+        "as it comes",
+        "recorded",
+        "of that, at the end",
+    ])];
+    costs.extend(recorded.costs.iter().map(|Cost { name, event: [direct, through] }| {
+        row([*name, &format!("{direct:.2}"), &format!("{through:.2}")])
+    }));
     let line = |what, [direct, through]: [f64; 2]| {
         row([what, &format!("{direct:.2}"), &format!("{through:.2}")])
     };
-    table(&[
-        row(["a stream, µs", "as it comes", "recorded"]),
-        line("processor's time of an event", recorded.event),
-        line("of that, behind the last event", recorded.end),
+    let waits = table(&[
+        row(["a chat completion, µs", "as it comes", "recorded"]),
         line("until the client has the first event", recorded.first),
         line("until it has an event, p50", recorded.p50),
         line("until it has an event, p99", recorded.p99),
-    ])
+    ]);
+    [table(&costs), waits].join("\n")
 }
 
 fn crowd(report: &Report) -> String {
@@ -95,8 +104,8 @@ An aim that is not met stays listed. The first is 3 µs where a key of 600 B tak
 ![Time of a hit](llm.svg)
 
 {hits}
-What ours is made of (slices of {questions} calls, medians over the rounds; the last two lines of it are \
-not parts of one another's):
+What ours is made of (slices of {questions} calls, medians over the rounds; each is timed by itself, and \
+`answer` looks the key up without waiting for anything, where the lookup above it is the public one):
 
 {parts}
 ## Streams
@@ -127,9 +136,9 @@ answer, not yet text.
 
 None of these keeps tenants apart by default but vex-llm, none counts what was saved.
 
-A stream has {events} events, one a chunk. The processor's time is that of one thread that does everything: \
+A stream has {events} events, one a chunk; the words of each are others, and so is the padding of responses. The processor's time is that of one thread that does everything: \
 the provider's part, which is to yield between events, the recording and the client. It is counted until the \
-answer is stored; what is behind the last event delays the end of the stream, but no byte of it. Waits are \
+answer is judged and stored, which is all behind the last event and delays no byte of the stream. Waits are \
 those of two threads: the provider sends an event when the client has the one before, and the first one to a \
 client that sleeps. {streams} streams are joined by {followers} each, before the first event.
 

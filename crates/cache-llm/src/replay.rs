@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt, iter, unfold};
+use memchr::memchr2;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
@@ -160,7 +161,7 @@ impl Iterator for Replay {
 fn first_event_end(bytes: &[u8]) -> usize {
     let mut at = 0;
     let mut in_event = false;
-    while let Some(length) = bytes[at..].iter().position(|&byte| byte == b'\n' || byte == b'\r') {
+    while let Some(length) = memchr2(b'\n', b'\r', &bytes[at..]) {
         let line_end = at + length;
         at = line_end + 1;
         if bytes[line_end] == b'\r' && bytes.get(at) == Some(&b'\n') {

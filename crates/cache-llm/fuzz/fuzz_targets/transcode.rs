@@ -1,6 +1,7 @@
 //! Raw bytes as an answer in each dialect and both transports: an answer that can be transcoded is
 //! the same after another round, in pieces of any size, and whatever cannot has a reason; never a
-//! panic or time that is not linear.
+//! panic or time that is not linear. Events that are told by the one before them without being parsed
+//! amount to what they do when each is parsed.
 //!
 //! The first byte chooses the dialect and the size of pieces; the rest is the answer.
 #![no_main]
@@ -8,6 +9,7 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
+use cache_llm::sse::SseParser;
 use cache_llm::transcode::{to_plain, to_stream};
 use cache_llm::{AnswerKind, Asked, ResponsePolicy, StreamOptions, Transport};
 use libfuzzer_sys::fuzz_target;
@@ -45,10 +47,42 @@ fn check(kind: AnswerKind, piece: NonZeroUsize, answer: &[u8]) {
             same(&plain, &again);
         }
     }
-    for transport in [Transport::Plain, Transport::Stream] {
+    let judge = |transport, answer: &[u8]| {
         let asked = Asked { kind, transport, stream: USAGE, token_limit: true, results: None };
-        let _ = ResponsePolicy::default().judge(&asked, answer);
+        ResponsePolicy::default().judge(&asked, answer)
+    };
+    let _ = judge(Transport::Plain, answer);
+    let spaced = spaced(kind, answer);
+    // Where there are two reasons against it, another one may come first.
+    let is_good = |answer| judge(Transport::Stream, answer).is_ok();
+    assert_eq!(is_good(answer), is_good(&spaced));
+    match (to_plain(kind, answer), to_plain(kind, &spaced)) {
+        (Ok(one), Ok(two)) => same(&one, &two),
+        (one, two) => assert!(one.is_err() && two.is_err()),
     }
+}
+
+/// The stream with an event that says nothing before each of its own, which the next one is not like.
+fn spaced(kind: AnswerKind, stream: &[u8]) -> Vec<u8> {
+    let nothing: &[u8] = match kind {
+        AnswerKind::Messages => br#"data: {"type":"ping"}"#,
+        AnswerKind::Responses => br#"data: {"type":"response.nothing"}"#,
+        _ => br#"data: {"choices":[]}"#,
+    };
+    let mut spaced = Vec::new();
+    SseParser::new(stream.len()).push(stream, |event| {
+        let event = event.expect("none is larger than the stream");
+        let name = [b"event: ", event.name].concat();
+        let data = event.data.split(|&byte| byte == b'\n').map(|line| [b"data: ", line].concat());
+        if event.data != b"[DONE]" {
+            spaced.extend([nothing, b"\n\n"].concat());
+        }
+        let lines = [name].into_iter().chain(data);
+        for line in lines.chain([Vec::new()]) {
+            spaced.extend([line, b"\n".to_vec()].concat());
+        }
+    });
+    spaced
 }
 
 /// Whether two plain answers are one, by a reader that keeps numbers as they are. (It reads no half
