@@ -381,6 +381,9 @@ mod tests {
         middle: &[
             r#"{"model":"m","choices":[{"index":0,"delta":{"content":"T"},"finish_reason":null}]}"#,
             r#"{"choices":[{"index":0,"delta":{"content":"T"}}],"obfuscation":"T"}"#,
+            r#"{"p":"T","choices":[{"delta":{"content":"T"}}]}"#,
+            r#"{"choices":[{"delta":{"reasoning_details":""}}]}"#,
+            r#"{"choices":[{"delta":{"reasoning_details":[{"index":0,"text":"T"},{"index":0,"x":5}]}}]}"#,
             r#"{"choices":[{"delta":{"content":"","reasoning_content":"T"}}]}"#,
             r#"{"choices":[{"delta":{"content":"T","refusal":"T"}}]}"#,
             r#"{"choices":[{"delta":{"role":"T","content":"T"}}]}"#,
@@ -409,7 +412,7 @@ mod tests {
         #[test]
         fn events_told_by_a_pattern_are_as_good(
             events in prop::sample::select(&[CHAT, MESSAGES, RESPONSES][..]),
-            picks in prop::collection::vec((0_usize..16, 1_usize..4, "[a-c]?|[{}:1]|é|\\\\n|\\\\x|\u{1}"), 0..6),
+            picks in prop::collection::vec((0_usize..19, 1_usize..4, "[a-c]?|[{}:1]|é|\\\\n|\\\\x|\u{1}"), 0..6),
         ) {
             let middle = picks.iter().flat_map(|(pick, times, text)| {
                 let event = events.middle[pick % events.middle.len()];

@@ -548,3 +548,89 @@ fn no_guesses() {
         assert_eq!(stream, Err(reason), "{plain}");
     }
 }
+
+/// A stream of chat chunks with an end and a usage.
+fn chat_of(chunks: &[String]) -> String {
+    let end = [
+        r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{}}"#,
+        "[DONE]",
+    ];
+    let all = chunks.iter().map(String::as_str).chain(end);
+    all.map(|data| format!("data: {data}\n\n")).collect::<Vec<_>>().concat()
+}
+
+/// Two items of one index cannot be joined without a guess, whatever stood in their place before.
+#[test]
+fn items_of_one_index_are_ambiguous() {
+    let delta =
+        |details: &str| format!(r#"{{"choices":[{{"delta":{{"reasoning_details":{details}}}}}]}}"#);
+    let twice = delta(r#"[{"index":0,"text":"a"},{"index":0,"id":"x"}]"#);
+    for before in ["null", "\"\""] {
+        let stream = chat_of(&[delta(before), twice.clone(), twice.replace("\"a\"", "\"b\"")]);
+        let plain = to_plain(AnswerKind::Chat, stream.as_bytes());
+        assert_eq!(plain, Err(NotTranscodable::Ambiguous), "{before}");
+    }
+}
+
+/// What is put together of parts has few members and items: from its first part on, so that one that comes
+/// twice is bounded as one that comes once. The time that hostile streams take grows with their length.
+#[test]
+fn what_is_put_together_is_bounded() {
+    let members =
+        |count: usize| (0..count).map(|n| format!("\"m{n}\":0,")).collect::<Vec<_>>().concat();
+    let items = |count: usize| {
+        let items: Vec<_> = (0..count).map(|n| format!(r#"{{"index":{n}}}"#)).collect();
+        items.join(",")
+    };
+    let kinds: [&dyn Fn(usize) -> String; 4] = [
+        &|count| format!(r#"{{{}"choices":[{{"delta":{{"content":"T"}}}}]}}"#, members(count - 1)),
+        &|count| format!(r#"{{"choices":[{{{}"delta":{{"content":"T"}}}}]}}"#, members(count)),
+        &|count| {
+            format!(
+                r#"{{"choices":[{{"delta":{{"content":"T","tool_calls":[{}]}}}}]}}"#,
+                items(count)
+            )
+        },
+        &|count| {
+            format!(
+                r#"{{"choices":[{{"delta":{{"content":"T"}}}}],"o":{{{}"z":0}}}}"#,
+                members(count)
+            )
+        },
+    ];
+    for (at, kind) in kinds.iter().enumerate() {
+        for times in [1, 2, 3] {
+            let of = |count: usize| chat_of(&vec![kind(count); times]);
+            assert!(to_plain(AnswerKind::Chat, of(1_000).as_bytes()).is_ok(), "{at} {times}");
+            let refused = to_plain(AnswerKind::Chat, of(1_100).as_bytes());
+            assert_eq!(refused, Err(NotTranscodable::Unexpected), "{at} {times}");
+        }
+    }
+    let call = format!(
+        r#"{{"choices":[{{"delta":{{"tool_calls":[{{{}"index":0,"function":{{"arguments":"{{}}"}}}}]}}}}]}}"#,
+        members(100_000)
+    );
+    let more =
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"arguments":" "}}]}}]}"#;
+    let mut chunks = vec![call];
+    chunks.extend(vec![more.to_owned(); 4_000]);
+    let start = std::time::Instant::now();
+    assert!(to_plain(AnswerKind::Chat, chat_of(&chunks).as_bytes()).is_err());
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// Padding against those who look at lengths is no part of an answer, by either of its names.
+#[test]
+fn padding_is_left_out() {
+    for name in ["obfuscation", "p"] {
+        let chunk = |text: &str, noise: &str| {
+            format!(
+                r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}],"{name}":"{noise}"}}"#
+            )
+        };
+        let stream = chat_of(&[chunk("a", "12"), chunk("b", "123"), chunk("c", "")]);
+        let plain = to_plain(AnswerKind::Chat, stream.as_bytes()).unwrap();
+        let plain = std::str::from_utf8(&plain).unwrap();
+        assert!(plain.contains(r#""content":"abcx""#) && !plain.contains("12"), "{plain}");
+    }
+}

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::merge::{Path, Rule, check_indexes, fragment, index, merge, text_at};
+use super::merge::{Rule, check_indexes, fragment, has_room, index, merge, places, text_at};
 use super::{Added, Gather, NotTranscodable, Streaming};
 use crate::json::{Json, Object, Writer, array_of_one, get, pieces, set, take};
 use crate::pattern::Pattern;
@@ -24,9 +24,9 @@ pub(super) struct Shape {
 /// How the members of chunks are joined.
 fn chunk_rules(name: &str) -> Rule {
     match name {
-        "obfuscation" => Rule::Drop, // padding against traffic analysis
-        "usage" => Rule::Last,       // running totals, where more than one comes
-        "created" => Rule::First,    // some servers take the time for each chunk anew
+        "obfuscation" | "p" => Rule::Drop, // padding against traffic analysis; `p` is Mistral's
+        "usage" => Rule::Last,             // running totals, where more than one comes
+        "created" => Rule::First,          // some servers take the time for each chunk anew
         _ => Rule::Once,
     }
 }
@@ -40,7 +40,7 @@ pub(super) struct Gathered {
     /// The last chunk, if it has added a fragment of text.
     pattern: Pattern,
     /// To what it has: the choice, and where in it.
-    added_to: (usize, Path),
+    added_to: (usize, Vec<usize>),
 }
 
 impl Gather for Gathered {
@@ -49,8 +49,9 @@ impl Gather for Gathered {
             return Err(NotTranscodable::Unexpected);
         }
         if let Some(fragment) = self.pattern.matched(data)
-            && let (choice, path) = &self.added_to
-            && let Some(text) = self.choices.get_mut(choice).and_then(|whole| text_at(whole, path))
+            && let (choice, places) = &self.added_to
+            && let Some(text) =
+                self.choices.get_mut(choice).and_then(|whole| text_at(whole, places))
         {
             text.push_str(fragment);
             return Ok(Added::More);
@@ -61,9 +62,9 @@ impl Gather for Gathered {
             return Ok(Added::News);
         }
         let chunk = Json::parse_bytes(data)?.into_object().ok_or(NotTranscodable::Unexpected)?;
-        let noise = get(&chunk, "obfuscation").and_then(Json::as_source);
+        let noise = ["obfuscation", "p"].map(|name| get(&chunk, name).and_then(Json::as_source));
         if let Some(fragment) = self.add_chunk(chunk)? {
-            self.pattern.learn(data, [fragment].into_iter().chain(noise));
+            self.pattern.learn(data, [fragment].into_iter().chain(noise.into_iter().flatten()));
         }
         Ok(Added::News)
     }
@@ -95,7 +96,7 @@ impl Gathered {
             top: Object::new(),
             choices: BTreeMap::new(),
             pattern: Pattern::new(),
-            added_to: (0, Path::new()),
+            added_to: (0, Vec::new()),
         }
     }
 
@@ -118,6 +119,7 @@ impl Gathered {
         merge(&mut self.top, chunk, chunk_rules)?;
         if get(&self.top, "choices").is_none() {
             set(&mut self.top, "choices", Json::NULL); // their place
+            has_room(&self.top)?;
         }
         let choices = match choices {
             Json::Array(choices) => choices,
@@ -135,11 +137,15 @@ impl Gathered {
             if get(&choice, "error").is_some_and(|error| !error.is_null()) {
                 return Err(NotTranscodable::Error);
             }
-            if is_only && let Some((path, text)) = fragment(&choice, self.shape.choice) {
-                self.added_to = (at, path);
+            let fragment = fragment(&choice, self.shape.choice).filter(|_| is_only);
+            let whole = self.choices.entry(at).or_default();
+            merge(whole, choice, self.shape.choice)?;
+            if let Some((path, text)) = fragment
+                && let Some(places) = places(whole, &path)
+            {
+                self.added_to = (at, places);
                 added = Some(text);
             }
-            merge(self.choices.entry(at).or_default(), choice, self.shape.choice)?;
         }
         Ok(added)
     }

@@ -12,6 +12,8 @@ use crate::json::{Json, Object, position};
 /// More members of one object, or items of one array, are not put together of parts: each part would be
 /// compared with all of them, and no answer has so many.
 const MOST: usize = 1024;
+/// The `index` of an item is one of so many members at its begin: all items are asked for theirs.
+const INDEX_AMONG: usize = 8;
 
 /// How the parts of one member make a whole. Null adds nothing to what is there.
 #[derive(Clone, Copy)]
@@ -45,9 +47,8 @@ pub(super) fn merge(
     part: Object<'_>,
     rules: fn(&str) -> Rule,
 ) -> Result<(), NotTranscodable> {
-    if whole.len().max(part.len()) > MOST {
-        return Err(NotTranscodable::Unexpected);
-    }
+    has_room(whole)?;
+    has_room(&part)?;
     for (name, value) in part {
         let rule = rules(&name);
         if matches!(rule, Rule::Drop) {
@@ -65,13 +66,18 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// Where a text is within an object.
-pub(super) type Path = Vec<Step>;
+/// Whether these are few enough to be put together of parts.
+pub(super) fn has_room(members: &[(Cow<'_, str>, Json<'_>)]) -> Result<(), NotTranscodable> {
+    if members.len() > MOST { Err(NotTranscodable::Unexpected) } else { Ok(()) }
+}
+
+/// Where a text is within an object, by names and indexes.
+pub(super) type Path<'a> = Vec<Step<'a>>;
 
 #[derive(Clone)]
-pub(super) enum Step {
+pub(super) enum Step<'a> {
     /// Into the member of that name.
-    Member(Box<str>),
+    Member(Cow<'a, str>),
     /// Into the item of that `index`.
     Item(usize),
 }
@@ -81,7 +87,7 @@ pub(super) enum Step {
 pub(super) fn fragment<'a>(
     part: &[(Cow<'a, str>, Json<'a>)],
     rules: fn(&str) -> Rule,
-) -> Option<(Path, &'a str)> {
+) -> Option<(Path<'a>, &'a str)> {
     let (mut path, mut found) = (Path::new(), None);
     let only = find_fragment(part, rules, &mut path, &mut found);
     found.filter(|_| only)
@@ -91,11 +97,11 @@ pub(super) fn fragment<'a>(
 fn find_fragment<'a>(
     part: &[(Cow<'a, str>, Json<'a>)],
     rules: fn(&str) -> Rule,
-    path: &mut Path,
-    found: &mut Option<(Path, &'a str)>,
+    path: &mut Path<'a>,
+    found: &mut Option<(Path<'a>, &'a str)>,
 ) -> bool {
     part.iter().all(|(name, value)| {
-        path.push(Step::Member((**name).into()));
+        path.push(Step::Member(name.clone()));
         let same = match (rules(name), value) {
             (Rule::Drop | Rule::Once | Rule::First | Rule::Last, _) | (_, Json::Bare(_)) => true,
             (_, value) if value.is_unset() => true,
@@ -119,18 +125,41 @@ fn find_fragment<'a>(
     })
 }
 
-/// The text at the end of `path`, if there is one.
-pub(super) fn text_at<'w>(whole: &'w mut Object<'static>, path: &[Step]) -> Option<&'w mut String> {
+/// The way along `path`, by places: nobody has to be looked for on it.
+pub(super) fn places(whole: &[(Cow<'_, str>, Json<'_>)], path: &[Step<'_>]) -> Option<Vec<usize>> {
     let (Step::Member(first), rest) = path.split_first()? else { return None };
-    let mut at = &mut whole.iter_mut().find(|(name, _)| **name == **first)?.1;
+    let place = position(whole, first)?;
+    let (mut at, mut places) = (&whole[place].1, vec![place]);
     for step in rest {
-        at = match (step, at) {
+        let place = match (step, at) {
             (Step::Member(name), Json::Object(members)) => {
-                &mut members.iter_mut().find(|(known, _)| **known == **name)?.1
+                let place = position(members, name)?;
+                at = &members[place].1;
+                place
             }
             (Step::Item(number), Json::Array(items)) => {
-                items.iter_mut().find(|item| index(item) == Some(*number))?
+                let place = items.iter().position(|item| index(item) == Some(*number))?;
+                at = &items[place];
+                place
             }
+            _ => return None,
+        };
+        places.push(place);
+    }
+    Some(places)
+}
+
+/// The text at the end of a way, if there is one.
+pub(super) fn text_at<'w>(
+    whole: &'w mut Object<'static>,
+    places: &[usize],
+) -> Option<&'w mut String> {
+    let (&first, rest) = places.split_first()?;
+    let mut at = &mut whole.get_mut(first)?.1;
+    for &place in rest {
+        at = match at {
+            Json::Object(members) => &mut members.get_mut(place)?.1,
+            Json::Array(items) => items.get_mut(place)?,
             _ => return None,
         };
     }
@@ -143,7 +172,16 @@ pub(super) fn text_at<'w>(whole: &'w mut Object<'static>, path: &[Step]) -> Opti
 /// The first part of a member.
 fn first(part: Json<'_>, rule: Rule) -> Result<Json<'static>, NotTranscodable> {
     match rule {
-        Rule::ByIndex(_) => check_indexes(&part)?,
+        Rule::ByIndex(rules) => {
+            check_indexes(&part)?;
+            if let Json::Array(items) = part {
+                if items.len() > MOST {
+                    return Err(NotTranscodable::Unexpected);
+                }
+                let items = items.into_iter().map(|item| first(item, Rule::Within(rules)));
+                return Ok(Json::Array(items.collect::<Result<_, _>>()?));
+            }
+        }
         Rule::Within(rules) => {
             if let Json::Object(members) = part {
                 let mut whole = Object::with_capacity(members.len());
@@ -151,9 +189,19 @@ fn first(part: Json<'_>, rule: Rule) -> Result<Json<'static>, NotTranscodable> {
                 return Ok(Json::Object(whole));
             }
         }
+        // More parts of these would be joined member by member.
+        Rule::Once | Rule::Single if !has_few_members(&part) => {
+            return Err(NotTranscodable::Unexpected);
+        }
         _ => {}
     }
     Ok(part.into_owned())
+}
+
+fn has_few_members(json: &Json<'_>) -> bool {
+    json.as_object().is_none_or(|members| {
+        members.len() <= MOST && members.iter().all(|(_, value)| has_few_members(value))
+    })
 }
 
 /// One more part of a member.
@@ -196,7 +244,7 @@ fn join(whole: &mut Json<'static>, part: Json<'_>, rule: Rule) -> Result<(), Not
             let again = matches!(rule, Rule::Once);
             merge(members, more, if again { once } else { single })?;
         }
-        (_, whole, part) if whole.is_unset() => *whole = part.into_owned(),
+        (rule, whole, part) if whole.is_unset() => *whole = first(part, rule)?,
         (_, _, part) if part.is_unset() => {}
         (Rule::Once, whole, part) if *whole == part => {}
         (_, Json::Bare(whole), Json::Bare(part)) if *whole == part => {}
@@ -230,7 +278,8 @@ fn join_item(
 }
 
 pub(super) fn index(item: &Json<'_>) -> Option<usize> {
-    item.get("index")?.as_index()
+    let mut members = item.as_object()?.iter().take(INDEX_AMONG);
+    members.find(|(name, _)| name == "index")?.1.as_index()
 }
 
 /// Refuses an array of which two items have one index.

@@ -21,6 +21,9 @@ pub(crate) struct Frame<'a> {
     /// Noise of varying length, against who guesses texts by the size of packets.
     #[serde(borrow, default)]
     obfuscation: Said<'a>,
+    /// The same of Mistral.
+    #[serde(borrow, default)]
+    p: Said<'a>,
 }
 
 impl<'a> Frame<'a> {
@@ -36,9 +39,10 @@ impl<'a> Frame<'a> {
             if delta.function_call.is_some() {
                 return None;
             }
-            gaps.texts.extend(something(delta.content));
+            gaps.texts.extend([delta.content, delta.refusal].into_iter().filter_map(something));
             let thoughts = [delta.reasoning_content, delta.reasoning, delta.thinking];
-            let details = delta.reasoning_details.0.iter().map(|detail| detail.text);
+            let details = delta.reasoning_details.0.iter();
+            let details = details.flat_map(|detail| [detail.text, detail.summary]);
             gaps.texts.extend(thoughts.into_iter().chain(details).filter_map(Said::as_text));
             for (at, call) in (0..).zip(delta.tool_calls.iter().flatten()) {
                 let function = call.function.as_ref();
@@ -51,7 +55,7 @@ impl<'a> Frame<'a> {
                 }
             }
         }
-        gaps.texts.extend(self.obfuscation.as_text());
+        gaps.texts.extend([self.obfuscation, self.p].into_iter().filter_map(Said::as_text));
         Some(gaps)
     }
 }
@@ -109,6 +113,8 @@ pub(crate) struct Message<'a> {
 struct Detail<'a> {
     #[serde(borrow, default)]
     text: Said<'a>,
+    #[serde(borrow, default)]
+    summary: Said<'a>,
 }
 
 #[derive(Debug, Deserialize)]
