@@ -33,12 +33,7 @@ fn parts(report: &Report) -> String {
 
 fn recording(report: &Report) -> String {
     let recorded = &report.recorded;
-    let mut costs = vec![row([
-        "processor's time of an event, µs",
-        "as it comes",
-        "recorded",
-        "of that, at the end",
-    ])];
+    let mut costs = vec![row(["processor's time of an event, µs", "as it comes", "recorded"])];
     costs.extend(recorded.costs.iter().map(|Cost { name, event: [direct, through] }| {
         row([*name, &format!("{direct:.2}"), &format!("{through:.2}")])
     }));
