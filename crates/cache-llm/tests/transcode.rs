@@ -619,6 +619,30 @@ fn what_is_put_together_is_bounded() {
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
+/// The place that the choices get in an answer counts, and an `index` is looked for at the begin of an item.
+#[test]
+fn bounds_hold_at_their_edge() {
+    let members =
+        |count: usize| (0..count).map(|n| format!("\"m{n}\":0,")).collect::<Vec<_>>().concat();
+    let plain = |count: usize, times: usize| {
+        let choice = r#"{"delta":{"content":"T"},"finish_reason":"stop"}"#;
+        let chunk = format!(r#"data: {{{}"usage":{{}},"choices":[{choice}]}}"#, members(count));
+        let stream = format!("{chunk}\n\n").repeat(times) + "data: [DONE]\n\n";
+        to_plain(AnswerKind::Chat, stream.as_bytes()).map(drop)
+    };
+    for times in [1, 2] {
+        assert_eq!(plain(1_022, times), Ok(()));
+        assert_eq!(plain(1_023, times), Err(NotTranscodable::Unexpected));
+    }
+    let twice = |before: usize| {
+        let call = format!(r#"{{{}"index":0,"function":{{"arguments":"1"}}}}"#, members(before));
+        let chunk = format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{call}]}}}}]}}"#);
+        to_plain(AnswerKind::Chat, chat_of(&[chunk.clone(), chunk]).as_bytes()).map(drop)
+    };
+    assert_eq!(twice(7), Ok(()));
+    assert_eq!(twice(8), Err(NotTranscodable::Ambiguous));
+}
+
 /// Padding against those who look at lengths is no part of an answer, by either of its names.
 #[test]
 fn padding_is_left_out() {
